@@ -94,6 +94,7 @@ pub enum Wake {
 pub struct Context {
     shared: Arc<Shared>,
     datasource: Option<Arc<str>>,
+    reporter: Option<Arc<dyn Reporter>>,
     deadline: Option<Instant>,
     cancellation: CancellationToken,
 }
@@ -103,7 +104,16 @@ struct Shared {
     principal: Principal,
     identity: Identity,
     wake: Wake,
-    reporter: Option<Arc<dyn Reporter>>,
+}
+
+/// Tells two.
+struct Both(Arc<dyn Reporter>, Arc<dyn Reporter>);
+
+impl Reporter for Both {
+    fn report(&self, datasource: &str, event: Event) {
+        self.0.report(datasource, event.clone());
+        self.1.report(datasource, event);
+    }
 }
 
 /// Makes a [`Context`].
@@ -169,9 +179,9 @@ impl ContextBuilder {
                 principal: self.principal.unwrap_or_else(Principal::local),
                 identity: self.identity.unwrap_or(Identity::Configured),
                 wake: self.wake.unwrap_or(Wake::Allowed),
-                reporter: self.reporter,
             }),
             datasource: None,
+            reporter: self.reporter,
             deadline: self.deadline,
             cancellation: self.cancellation,
         }
@@ -230,6 +240,16 @@ impl Context {
         Self { datasource: Some(name.into()), ..self.clone() }
     }
 
+    /// The same, telling `reporter` too what is reported.
+    #[must_use]
+    pub fn also_reporting_to(&self, reporter: Arc<dyn Reporter>) -> Self {
+        let reporter = match &self.reporter {
+            Some(first) => Arc::new(Both(Arc::clone(first), reporter)),
+            None => reporter,
+        };
+        Self { reporter: Some(reporter), ..self.clone() }
+    }
+
     /// The same, ending after `timeout` if that is sooner.
     #[must_use]
     pub fn within(&self, timeout: Duration) -> Self {
@@ -249,7 +269,7 @@ impl Context {
 
     /// Tells the reporter, if there is one.
     pub fn report(&self, event: Event) {
-        if let Some(reporter) = &self.shared.reporter {
+        if let Some(reporter) = &self.reporter {
             reporter.report(self.datasource.as_deref().unwrap_or(""), event);
         }
     }
