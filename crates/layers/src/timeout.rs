@@ -1,4 +1,4 @@
-//! Ends operations whose source says nothing for too long.
+//! Ends operations whose source says nothing for too long, or whose caller gave up.
 //!
 //! What a source reports meanwhile (progress, requests, a warehouse that starts) is a sign of
 //! life; the whole is bounded by the context's deadline alone.
@@ -23,15 +23,17 @@ pub(crate) struct TimeoutLayer {
     batch: Duration,
 }
 
-/// How long the source may be silent within one operation.
+/// How one operation is waited for.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
-    /// Until the answer, and its first item, are here.
+    /// How long until the answer, and its first item, are here.
     first: Limit,
-    /// Between two items.
+    /// How long between two items.
     next: Limit,
     /// Work may be under way at the source when the time is up.
     starts_work: bool,
+    /// The wait ends when the caller gives up.
+    heeds_caller: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,26 +56,30 @@ impl TimeoutLayer {
         let request = Limit { time: self.request, setting: "limits.timeout.request_ms" };
         let open = Limit { time: self.open, setting: "limits.timeout.open_ms" };
         let batch = Limit { time: self.batch, setting: "limits.timeout.batch_ms" };
+        let ask =
+            Patience { first: request, next: request, starts_work: false, heeds_caller: true };
         match operation {
             Operation::Connect
             | Operation::Ping
             | Operation::ListTables
             | Operation::Describe
             | Operation::Estimate
-            | Operation::Cancel
             | Operation::ListFiles
             | Operation::Stat
             | Operation::Read
             | Operation::ReadRanges
-            | Operation::Presign => {
-                Some(Patience { first: request, next: request, starts_work: false })
-            }
+            | Operation::Presign => Some(ask),
+            // Callers that gave up are those who cancel.
+            Operation::Cancel => Some(Patience { heeds_caller: false, ..ask }),
             Operation::Query
             | Operation::Partitions
             | Operation::ReadPartition
             | Operation::Copy
-            | Operation::Delete => Some(Patience { first: open, next: batch, starts_work: true }),
-            // Their pace is that of the rows and bytes which the caller sends.
+            | Operation::Delete => {
+                Some(Patience { first: open, next: batch, starts_work: true, ..ask })
+            }
+            // Their pace is that of the rows and bytes which the caller sends, and only the
+            // source can say what a write that was cut left behind.
             Operation::Insert | Operation::Write => None,
         }
     }
@@ -91,49 +97,78 @@ impl Layer for TimeoutLayer {
         };
         let signs = Arc::new(SignsOfLife::new());
         let cx = cx.also_reporting_to(Arc::clone(&signs) as _);
-        let answer = signs.within(patience.first.time, attempts.last(cx)).await;
-        let answer = answer.unwrap_or_else(|| Err(silent(call, patience, patience.first)))?;
-        let (answer, items) = answer.split();
+        let wait = Wait { cx: cx.clone(), call, patience, signs };
+        let (answer, items) = wait.within(patience.first, attempts.last(cx)).await?.split();
         Ok(match items {
-            Some(items) => answer.join(within(patience, call, signs, items)),
+            Some(items) => answer.join(limited(wait, items)),
             None => answer,
         })
     }
 }
 
-fn within<T: Send + 'static>(
-    patience: Patience,
-    call: Call,
-    signs: Arc<SignsOfLife>,
-    items: Items<T>,
-) -> Items<T> {
-    let state = Some((items, signs, patience.first));
-    let limited = stream::unfold(state, move |state| async move {
-        let (mut items, signs, limit) = state?;
-        signs.seen();
-        match signs.within(limit.time, items.next()).await {
-            Some(Some(Ok(item))) => Some((Ok(item), Some((items, signs, patience.next)))),
-            Some(Some(Err(error))) => Some((Err(error), None)),
-            Some(None) => None,
-            None => Some((Err(silent(call, patience, limit)), None)),
+fn limited<T: Send + 'static>(wait: Wait, items: Items<T>) -> Items<T> {
+    let first = wait.patience.first;
+    let limited = stream::unfold(Some((wait, items, first)), |state| async move {
+        let (wait, mut items, limit) = state?;
+        wait.signs.seen();
+        match wait.within(limit, async { items.next().await.transpose() }).await {
+            Ok(item) => item.map(|item| {
+                let next = wait.patience.next;
+                (Ok(item), Some((wait, items, next)))
+            }),
+            Err(error) => Some((Err(error), None)),
         }
     });
     limited.boxed()
 }
 
-fn silent(call: Call, patience: Patience, limit: Limit) -> Error {
-    let Limit { time, setting } = limit;
-    let error = Error::new(
-        ErrorKind::Timeout,
-        format!("the source gave no sign for {} ms", time.as_millis()),
-    )
-    .with_hint(format!("see whether it is well, or raise `{setting}`"));
-    // Work that was submitted may still run, so that asking again could do it twice.
-    let retry = if patience.starts_work { Retry::Never } else { Retry::After(Duration::ZERO) };
-    let error = error.with_retry(retry);
-    match call.effect {
-        Effect::Read => error,
-        Effect::Write | Effect::Unknown => error.with_write_effect(WriteEffect::Unknown),
+/// The wait for one operation.
+struct Wait {
+    cx: Context,
+    call: Call,
+    patience: Patience,
+    signs: Arc<SignsOfLife>,
+}
+
+impl Wait {
+    /// Waits for `work` until the caller gives up, or the source was silent for `limit`.
+    async fn within<T>(&self, limit: Limit, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(work);
+        let ended = self.cx.ended();
+        tokio::pin!(ended);
+        loop {
+            let seen = self.signs.last();
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                error = &mut ended, if self.patience.heeds_caller => return Err(self.cut(error)),
+                () = tokio::time::sleep_until(seen + limit.time) => {
+                    if self.signs.last() == seen {
+                        return Err(self.cut(self.silent(limit)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn silent(&self, limit: Limit) -> Error {
+        let Limit { time, setting } = limit;
+        let message = format!("the source gave no sign for {} ms", time.as_millis());
+        // Work that was submitted may still run, so that asking again could do it twice.
+        let retry = match self.patience.starts_work {
+            true => Retry::Never,
+            false => Retry::After(Duration::ZERO),
+        };
+        Error::new(ErrorKind::Timeout, message)
+            .with_retry(retry)
+            .with_hint(format!("see whether it is well, or raise `{setting}`"))
+    }
+
+    fn cut(&self, error: Error) -> Error {
+        match self.call.effect {
+            Effect::Read => error,
+            Effect::Write | Effect::Unknown => error.with_write_effect(WriteEffect::Unknown),
+        }
     }
 }
 
@@ -151,23 +186,6 @@ impl SignsOfLife {
 
     fn last(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for `work` as long as no silence is longer than `limit`.
-    async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(work);
-        loop {
-            let seen = self.last();
-            tokio::select! {
-                biased;
-                done = &mut work => return Some(done),
-                () = tokio::time::sleep_until(seen + limit) => {
-                    if self.last() == seen {
-                        return None;
-                    }
-                }
-            }
-        }
     }
 }
 

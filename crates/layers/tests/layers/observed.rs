@@ -18,9 +18,12 @@ use crate::scripted::{
     Item, Scripted, Step, answer, context, passing, run, run_with, stacked, table,
 };
 
-/// The sums of metrics, and the span in which each was last changed.
+/// A sum, and the span in which it was last changed.
+type Told = (u64, Option<&'static str>);
+
+/// The sums of metrics.
 #[derive(Clone, Default)]
-struct Sums(Arc<Mutex<BTreeMap<String, (u64, Option<&'static str>)>>>);
+struct Sums(Arc<Mutex<BTreeMap<String, Told>>>);
 
 struct Sum(Sums, String);
 

@@ -2,13 +2,16 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use orbit_core::{Context, Effect, ErrorKind, Operation, Retry, Tally, WriteEffect};
+use futures::StreamExt;
+use orbit_core::{Context, Effect, ErrorKind, Event, Operation, Reporter, Retry, WriteEffect};
 use orbit_layers::{LayerSettings, TimeoutSettings};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::scripted::{Item, Scripted, Step, context, run, run_with, stacked};
+use crate::scripted::{Item, Scripted, Step, context, run, run_with, stacked, table};
 
 fn settings() -> LayerSettings {
     let ms = |ms| NonZeroU64::new(ms).unwrap();
@@ -66,11 +69,10 @@ async fn each_wait_counts_for_itself_and_the_first_is_part_of_opening() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_not_a_silent_source() {
-    use futures::StreamExt;
     let source = Scripted::new(|_| Step::Items(vec![Item::Some; 3]));
     let lake = stacked(settings(), &source);
     let sql = lake.facets().sql.unwrap();
-    let mut stream = sql.query(&context(), crate::scripted::table()).await.unwrap();
+    let mut stream = sql.query(&context(), table()).await.unwrap();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(60)).await;
         stream.next().await.unwrap().unwrap();
@@ -80,22 +82,61 @@ async fn a_slow_reader_is_not_a_silent_source() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_is_no_silence_and_is_still_told() {
-    let tally = Arc::new(Progress::default());
-    let cx = Context::builder().reporter(Arc::clone(&tally) as _).build();
+    let told = Arc::new(Progress::default());
+    let cx = Context::builder().reporter(Arc::clone(&told) as _).build();
     let source = Scripted::new(|_| Step::Busy(600));
     let lake = stacked(settings(), &source);
     assert_eq!(run(lake.as_ref(), &cx, Operation::Query).await.unwrap(), 3);
-    assert_eq!(tally.0.load(std::sync::atomic::Ordering::SeqCst), 600);
+    assert_eq!(told.0.load(Ordering::SeqCst), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_is_not_held_by_a_silent_source() {
+    let start = Instant::now();
+    for step in [|| Step::Silent, || Step::Items(vec![Item::Some, Item::Silent])] {
+        let token = CancellationToken::new();
+        let cancelled = Context::builder().cancellation(token.clone()).build();
+        // A deadline is of the real clock, which the paused one runs ahead of.
+        let deadline = start.elapsed() + Duration::from_secs(2);
+        let late = Context::builder().timeout(deadline).build();
+        for (cx, kind) in [(cancelled, ErrorKind::Cancelled), (late, ErrorKind::Timeout)] {
+            let source = Scripted::new(move |_| step());
+            let lake = stacked(settings(), &source);
+            let began = Instant::now();
+            let cancel = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                token.cancel();
+            };
+            let query = run_with(lake.as_ref(), &cx, Operation::Query, Effect::Write);
+            let (outcome, ()) = tokio::join!(query, cancel);
+            let error = outcome.unwrap_err();
+            assert_eq!((error.kind(), source.streams_open()), (kind, 0));
+            assert_eq!(error.write_effect(), Some(WriteEffect::Unknown));
+            let waited = began.elapsed().as_millis();
+            assert!((900..1_010).contains(&waited), "{kind}: {waited} ms");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gave_up_can_still_cancel() {
+    let token = CancellationToken::new();
+    token.cancel();
+    let cx = Context::builder().cancellation(token).build();
+    let lake = stacked(settings(), &Scripted::new(|_| Step::Busy(5)));
+    run(lake.as_ref(), &cx, Operation::Cancel).await.unwrap();
+    let error = run(lake.as_ref(), &cx, Operation::Query).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[derive(Default)]
-struct Progress(std::sync::atomic::AtomicUsize);
+struct Progress(AtomicUsize);
 
-impl orbit_core::Reporter for Progress {
-    fn report(&self, datasource: &str, event: orbit_core::Event) {
+impl Reporter for Progress {
+    fn report(&self, datasource: &str, event: Event) {
         assert_eq!(datasource, "lake");
-        if matches!(event, orbit_core::Event::Progress { .. }) {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if matches!(event, Event::Progress { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
