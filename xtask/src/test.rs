@@ -1,0 +1,72 @@
+//! The tests of everything, of one profile, or of one backend, with the testbed up.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+
+use crate::workspace::Workspace;
+use crate::{profile, shell, testbed};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only what this profile contains, built with exactly its features
+    #[arg(long, conflicts_with = "backend")]
+    profile: Option<String>,
+    /// Only this backend
+    #[arg(long)]
+    backend: Option<String>,
+    /// Passed on to `cargo test`
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+impl Options {
+    /// All tests of the workspace.
+    pub(crate) fn everything() -> Self {
+        Self { profile: None, backend: None, rest: Vec::new() }
+    }
+}
+
+/// Runs the tests. Servers that were not up before are ended afterwards.
+///
+/// What cannot be installed here is only reported, because each test says itself that it was
+/// ignored for want of a server; `ORBIT_TEST_REQUIRE=all` makes that a failure.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut tests = selection(options)?;
+    let before = testbed::running()?;
+    if let Err(error) = testbed::up(&[]) {
+        ensure!(!required(), "the testbed does not come up: {error:#}");
+        eprintln!("warning: the testbed does not come up: {error:#}");
+    }
+    let outcome = testbed::variables().and_then(|variables| {
+        let support = Workspace::read()?.support_folder();
+        shell::run(tests.envs(variables).env("ORBIT_SUPPORT_DIR", support).args(&options.rest))
+    });
+    let started: Vec<_> = testbed::running()?.into_iter().filter(|n| !before.contains(n)).collect();
+    if !started.is_empty() {
+        testbed::down(&started)?;
+    }
+    outcome
+}
+
+fn required() -> bool {
+    shell::variable("ORBIT_TEST_REQUIRE").is_some_and(|v| v == "all")
+}
+
+fn selection(options: &Options) -> Result<Command> {
+    if let Some(profile) = &options.profile {
+        profile::prove(profile)?;
+        let mut test = shell::cargo(["test", "--package", "orbit", "--package", "orbit-cli"]);
+        test.args(profile::selection(profile));
+        return Ok(test);
+    }
+    if let Some(backend) = &options.backend {
+        let leaf = backend.replace('_', "-");
+        let workspace = Workspace::read()?;
+        let names: Vec<_> = workspace.backends().iter().map(|b| b.leaf().to_owned()).collect();
+        ensure!(names.contains(&leaf), "no backend `{leaf}`; there are {}", names.join(", "));
+        return Ok(shell::cargo(["test", "--package", &format!("orbit-{leaf}")]));
+    }
+    Ok(shell::cargo(["test", "--workspace"]))
+}

@@ -1,0 +1,81 @@
+//! Python packages in a virtual environment of their own: DuckDB as a second opinion, and the
+//! engines that benchmarks compare with.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::Fixture;
+use super::state::State;
+use crate::shell;
+
+/// A virtual environment with pinned packages.
+pub(super) struct Python {
+    name: &'static str,
+    by_default: bool,
+    variable: &'static str,
+    packages: &'static [&'static str],
+}
+
+pub(super) const DUCKDB: Python = Python {
+    name: "duckdb",
+    by_default: true,
+    variable: "ORBIT_TESTBED_DUCKDB",
+    packages: &["duckdb==1.5.5"],
+};
+
+pub(super) const PEERS: Python = Python {
+    name: "peers",
+    by_default: false,
+    variable: "ORBIT_TESTBED_PEERS",
+    packages: &["duckdb==1.5.5", "polars==2.1.0"],
+};
+
+impl Fixture for Python {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn by_default(&self) -> bool {
+        self.by_default
+    }
+
+    fn installed(&self) -> Result<bool> {
+        Ok(self.folder()?.join("complete").exists())
+    }
+
+    fn install(&self) -> Result<()> {
+        let folder = self.folder()?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let python = shell::variable("PYTHON").unwrap_or_else(|| "python3".to_owned());
+        shell::run(shell::command(python).args(["-m", "venv"]).arg(&folder))
+            .context("python3 with its venv module is needed (Debian: python3-venv)")?;
+        let mut pip = shell::command(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        shell::run(pip.args(self.packages))?;
+        std::fs::write(folder.join("complete"), "")?;
+        Ok(())
+    }
+
+    fn start(&self, _: &mut State) -> Result<()> {
+        Ok(())
+    }
+
+    fn variables(&self, _: &State) -> Result<Vec<(&'static str, String)>> {
+        if !self.installed()? {
+            return Ok(Vec::new());
+        }
+        let python = self.folder()?.join("bin/python");
+        Ok(vec![(self.variable, python.to_string_lossy().into_owned())])
+    }
+}
+
+impl Python {
+    /// Named after the pins, so that a new pin is a new environment.
+    fn folder(&self) -> Result<PathBuf> {
+        let pins = self.packages.join("+").replace("==", "-");
+        Ok(shell::cache()?.join("testbed").join(format!("python-{pins}")))
+    }
+}
