@@ -1,0 +1,295 @@
+//! Bodies: exactly as long as promised, resumed when the connection breaks, cut into parts.
+
+use std::future::Future;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt};
+use orbit_core::{ByteStream, Context, Error, ErrorKind, Event, Result, Retry};
+
+/// How long the first repeated request waits; each one after it waits twice as long.
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+
+/// How long a repeated request waits at most.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// The bytes of `range` of the file `key`, as the contract wants them: exactly as many, or an
+/// error item and nothing after it. Each wait ends with the context, and what is read is
+/// reported there.
+pub fn checked_body(
+    cx: &Context,
+    key: impl Into<String>,
+    range: Range<u64>,
+    bytes: ByteStream,
+) -> ByteStream {
+    let left = range.end.saturating_sub(range.start);
+    let state = Some((cx.clone(), key.into(), left, bytes));
+    stream::unfold(state, |state| async move {
+        let (cx, key, left, mut bytes) = state?;
+        match cx.run(async { bytes.next().await.transpose() }).await {
+            Ok(None) if left == 0 => None,
+            Ok(None) => Some((Err(short(&key, left)), None)),
+            Ok(Some(chunk)) => {
+                let length = chunk.len() as u64;
+                let Some(left) = left.checked_sub(length) else {
+                    let message = "the store sent more bytes than were asked for";
+                    let error = Error::new(ErrorKind::DataInvalid, message);
+                    return Some((Err(error.with_context("key", key)), None));
+                };
+                cx.report(Event::BytesRead(length));
+                Some((Ok(chunk), Some((cx, key, left, bytes))))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+fn short(key: &str, missing_bytes: u64) -> Error {
+    Error::new(ErrorKind::Truncated, "the file's bytes ended before its end")
+        .with_context("key", key)
+        .with_context("missing_bytes", missing_bytes.to_string())
+        .with_retry(Retry::After(Duration::ZERO))
+}
+
+/// What a body is resumed with.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// The key, for messages.
+    pub key: String,
+    /// The bytes that are wanted.
+    pub range: Range<u64>,
+    /// The tag of the content that the first bytes belong to.
+    pub etag: String,
+    /// How often it is opened again in a row without a single byte coming in between.
+    pub attempts_max: u32,
+}
+
+/// The bytes of a range, opened again where they broke off.
+///
+/// `first` is the body that is open already; `open` opens the range that it is given, only if
+/// the tag is still the one it is given. Only a short body and errors that a retry may mend are
+/// resumed; a changed file ends in its `Conflict`. The result is a [`checked_body`].
+pub fn resuming_body<F, Fut>(cx: &Context, resume: Resume, first: ByteStream, open: F) -> ByteStream
+where
+    F: Fn(Range<u64>, String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<ByteStream>> + Send + 'static,
+{
+    let (key, range) = (resume.key.clone(), resume.range.clone());
+    let resuming = Resuming { at: range.start, body: Some(first), failed: 0, resume, open };
+    let state = Some((cx.clone(), resuming));
+    let bytes = stream::unfold(state, |state| async move {
+        let (cx, mut resuming) = state?;
+        match resuming.next(&cx).await {
+            Ok(None) => None,
+            Ok(Some(chunk)) => Some((Ok(chunk), Some((cx, resuming)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    checked_body(cx, key, range, bytes.boxed())
+}
+
+struct Resuming<F> {
+    resume: Resume,
+    at: u64,
+    body: Option<ByteStream>,
+    failed: u32,
+    open: F,
+}
+
+impl<F, Fut> Resuming<F>
+where
+    F: Fn(Range<u64>, String) -> Fut,
+    Fut: Future<Output = Result<ByteStream>>,
+{
+    async fn next(&mut self, cx: &Context) -> Result<Option<Bytes>> {
+        while self.at < self.resume.range.end {
+            match self.step().await {
+                Ok(Some(chunk)) if chunk.is_empty() => {}
+                Ok(Some(chunk)) => {
+                    self.at += chunk.len() as u64;
+                    self.failed = 0;
+                    return Ok(Some(chunk));
+                }
+                Ok(None) => {
+                    let missing_bytes = self.resume.range.end - self.at;
+                    self.wait(cx, short(&self.resume.key, missing_bytes)).await?;
+                }
+                Err(error) => self.wait(cx, error).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>> {
+        let mut body = match self.body.take() {
+            Some(body) => body,
+            None => {
+                let rest = self.at..self.resume.range.end;
+                (self.open)(rest, self.resume.etag.clone()).await?
+            }
+        };
+        let chunk = body.next().await.transpose()?;
+        self.body = chunk.is_some().then_some(body);
+        Ok(chunk)
+    }
+
+    /// Waits until the next attempt, or gives up with the error.
+    async fn wait(&mut self, cx: &Context, error: Error) -> Result<()> {
+        let Retry::After(asked) = error.retry() else { return Err(error) };
+        if self.failed >= self.resume.attempts_max {
+            return Err(error.with_retry(Retry::Exhausted));
+        }
+        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failed.min(16)).min(BACKOFF_MAX);
+        self.failed += 1;
+        tracing::debug!(key = %self.resume.key, at = self.at, "resuming a read: {error}");
+        cx.report(Event::Retried);
+        tokio::time::sleep(asked.max(backoff)).await;
+        Ok(())
+    }
+}
+
+/// The same bytes in parts of `part_bytes`, only the last one shorter and none empty. Bytes are
+/// copied only where a part spans several chunks.
+pub fn parts(body: ByteStream, part_bytes: usize) -> ByteStream {
+    let state = Some((body, Bytes::new(), BytesMut::new()));
+    let part_bytes = part_bytes.max(1);
+    stream::unfold(state, move |state| async move {
+        let (mut body, mut chunk, mut part) = state?;
+        loop {
+            if part.is_empty() && chunk.len() >= part_bytes {
+                let whole = chunk.split_to(part_bytes);
+                return Some((Ok(whole), Some((body, chunk, part))));
+            }
+            let taken = chunk.split_to(chunk.len().min(part_bytes - part.len()));
+            part.extend_from_slice(&taken);
+            if part.len() == part_bytes {
+                return Some((Ok(part.split().freeze()), Some((body, chunk, part))));
+            }
+            match body.next().await {
+                Some(Ok(next)) => chunk = next,
+                Some(Err(error)) => return Some((Err(error), None)),
+                None if part.is_empty() => return None,
+                None => return Some((Ok(part.freeze()), None)),
+            }
+        }
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use futures::TryStreamExt;
+    use orbit_core::Tally;
+
+    use super::*;
+
+    const FILE: &[u8] = b"0123456789";
+
+    fn body(chunks: &[&'static [u8]]) -> ByteStream {
+        let chunks: Vec<_> = chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect();
+        stream::iter(chunks).boxed()
+    }
+
+    fn broken(chunk: &'static [u8]) -> ByteStream {
+        let error = Error::new(ErrorKind::Unavailable, "the connection broke")
+            .with_retry(Retry::After(Duration::ZERO));
+        stream::iter([Ok(Bytes::from_static(chunk)), Err(error)]).boxed()
+    }
+
+    async fn collect(bytes: ByteStream) -> (Vec<u8>, Option<ErrorKind>) {
+        let mut all = Vec::new();
+        let outcome = bytes.try_for_each(|b| {
+            all.extend_from_slice(&b);
+            async { Ok(()) }
+        });
+        let error = outcome.await.err().map(|e| e.kind());
+        (all, error)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_exactly_as_long_as_its_range() {
+        let tally = Arc::new(Tally::default());
+        let reporter: Arc<dyn orbit_core::Reporter> = Arc::clone(&tally) as _;
+        let cx = Context::builder().reporter(reporter).build().for_datasource("store");
+        let read = |n| collect(checked_body(&cx, "k", 0..n, body(&[b"abc", b"", b"de"])));
+        assert_eq!(read(5).await, (b"abcde".to_vec(), None));
+        assert_eq!(read(6).await, (b"abcde".to_vec(), Some(ErrorKind::Truncated)));
+        assert_eq!(read(4).await, (b"abc".to_vec(), Some(ErrorKind::DataInvalid)));
+        assert_eq!(tally.snapshot()["store"].bytes_read, 5 + 5 + 3);
+    }
+
+    #[tokio::test]
+    async fn a_silent_body_ends_with_the_time_limit() {
+        let cx = Context::builder().timeout(Duration::from_millis(20)).build();
+        let bytes = checked_body(&cx, "k", 0..5, stream::pending().boxed());
+        assert_eq!(collect(bytes).await, (Vec::new(), Some(ErrorKind::Timeout)));
+    }
+
+    fn resume(attempts_max: u32) -> Resume {
+        Resume { key: "k".to_owned(), range: 2..10, etag: "t".to_owned(), attempts_max }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_body_goes_on_where_it_stopped() {
+        let cx = Context::builder().build();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        let bytes = resuming_body(&cx, resume(1), broken(b"234"), move |range, etag| {
+            log.lock().unwrap().push((range.clone(), etag));
+            let start = range.start as usize;
+            // One byte at a time, then an end that comes too early.
+            async move { Ok(body(&[&FILE[start..=start]])) }
+        });
+        assert_eq!(collect(bytes).await, (b"23456789".to_vec(), None));
+        let asked: Vec<_> = asked.lock().unwrap().clone();
+        let expected: Vec<_> = (5..10).map(|at| (at..10, "t".to_owned())).collect();
+        assert_eq!(asked, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn resuming_gives_up_after_its_attempts() {
+        let cx = Context::builder().build();
+        let opened = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&opened);
+        let mut bytes = resuming_body(&cx, resume(3), broken(b"234"), move |_, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async { Ok(broken(b"")) }
+        });
+        assert_eq!(bytes.next().await.unwrap().unwrap(), b"234".as_slice());
+        let error = bytes.next().await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Exhausted));
+        assert!(bytes.next().await.is_none());
+        assert_eq!(opened.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_not_resumed() {
+        let cx = Context::builder().build();
+        let bytes = resuming_body(&cx, resume(3), broken(b"234"), |_, _| async {
+            Err(Error::new(ErrorKind::Conflict, "the file has changed"))
+        });
+        assert_eq!(collect(bytes).await, (b"234".to_vec(), Some(ErrorKind::Conflict)));
+    }
+
+    #[tokio::test]
+    async fn parts_have_one_size_whatever_the_chunks() {
+        for cut in 1..=10 {
+            let chunks: Vec<_> = FILE.chunks(cut).collect();
+            for part_bytes in 1..=11 {
+                let cut_again: Vec<_> =
+                    parts(body(&chunks), part_bytes).try_collect().await.unwrap();
+                let expected: Vec<_> = FILE.chunks(part_bytes).collect();
+                assert_eq!(cut_again, expected);
+            }
+        }
+        let none: Vec<_> = parts(body(&[b""]), 4).try_collect().await.unwrap();
+        assert!(none.is_empty());
+        let (sent, error) = collect(parts(broken(b"12345"), 4)).await;
+        assert_eq!((sent.as_slice(), error), (b"1234".as_slice(), Some(ErrorKind::Unavailable)));
+    }
+}

@@ -1,0 +1,128 @@
+//! Listings: keys folded at a delimiter, pages turned into a stream.
+
+use std::future::Future;
+
+use futures::stream::{self, StreamExt};
+use orbit_core::{Context, FileEntry, FileInfo, FileStream, Result};
+
+/// Folds a listing in the order of its keys: what goes on after a further `/` becomes one
+/// [`FileEntry::Prefix`]. For stores that cannot fold themselves.
+#[derive(Debug)]
+pub struct FoldByDelimiter {
+    prefix: String,
+    last: Option<String>,
+}
+
+impl FoldByDelimiter {
+    /// Folds the keys that begin with `prefix`.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), last: None }
+    }
+
+    /// The entry for the next key, if it begins one.
+    pub fn push(&mut self, info: FileInfo) -> Option<FileEntry> {
+        if self.last.as_ref().is_some_and(|last| info.key.starts_with(last)) {
+            return None;
+        }
+        let rest = info.key.strip_prefix(&self.prefix)?;
+        let Some(slash) = rest.find('/') else { return Some(FileEntry::File(info)) };
+        let folded = info.key[..self.prefix.len() + slash + 1].to_owned();
+        self.last = Some(folded.clone());
+        Some(FileEntry::Prefix(folded))
+    }
+}
+
+/// The pages of a listing as a stream.
+///
+/// `next` answers the page at a position and the position after it, if there is one. Empty
+/// pages are left out, each wait ends with the context, and nothing follows an error.
+pub fn pages<S, F, Fut>(cx: &Context, first: S, next: F) -> FileStream
+where
+    S: Send + 'static,
+    F: FnMut(S) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(Vec<FileEntry>, Option<S>)>> + Send + 'static,
+{
+    let state = (cx.clone(), Some(first), next);
+    stream::unfold(state, |(cx, mut position, mut next)| async move {
+        loop {
+            match cx.run(next(position?)).await {
+                Ok((page, None)) if page.is_empty() => return None,
+                Ok((page, after)) if page.is_empty() => position = after,
+                Ok((page, after)) => return Some((Ok(page), (cx, after, next))),
+                Err(error) => return Some((Err(error), (cx, None, next))),
+            }
+        }
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use futures::TryStreamExt;
+    use orbit_core::{Error, ErrorKind};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn file(key: &str) -> FileInfo {
+        let modified = SystemTime::UNIX_EPOCH;
+        FileInfo { key: key.to_owned(), size_bytes: 0, modified, etag: None, version: None }
+    }
+
+    fn fold(prefix: &str, keys: &[&str]) -> Vec<String> {
+        let mut fold = FoldByDelimiter::new(prefix);
+        let entries = keys.iter().filter_map(|key| fold.push(file(key)));
+        let name = |entry| match entry {
+            FileEntry::File(info) => info.key,
+            FileEntry::Prefix(prefix) => prefix,
+        };
+        entries.map(name).collect()
+    }
+
+    #[test]
+    fn keys_are_folded_at_the_first_slash_after_the_prefix() {
+        let keys = ["a.b", "a/b/c", "a/d", "a0", "b"];
+        assert_eq!(fold("", &keys), ["a.b", "a/", "a0", "b"]);
+        assert_eq!(fold("a/", &keys), ["a/b/", "a/d"]);
+        assert_eq!(fold("a", &keys), ["a.b", "a/", "a0"]);
+        assert_eq!(fold("", &["//x", "/y"]), ["/"]);
+        assert_eq!(fold("ä", &["ä/ö", "ä/ü", "äß"]), ["ä/", "äß"]);
+    }
+
+    fn page(n: u32) -> Vec<FileEntry> {
+        vec![FileEntry::File(file(&n.to_string()))]
+    }
+
+    #[tokio::test]
+    async fn pages_follow_each_other_without_the_empty_ones() {
+        let cx = Context::builder().build();
+        let stream = pages(&cx, 0, |n| async move {
+            let entries = if n % 2 == 0 { page(n) } else { Vec::new() };
+            Ok((entries, (n < 5).then_some(n + 1)))
+        });
+        let all: Vec<_> = stream.try_collect().await.unwrap();
+        assert_eq!(all, [page(0), page(2), page(4)]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_page_and_a_cancelled_caller_end_the_listing_in_an_error() {
+        let token = CancellationToken::new();
+        let cx = Context::builder().cancellation(token.clone()).build();
+        let mut failing = pages(&cx, 0, |n| async move {
+            if n == 1 {
+                return Err(Error::new(ErrorKind::Unavailable, "away"));
+            }
+            Ok((page(n), Some(n + 1)))
+        });
+        assert!(failing.next().await.unwrap().is_ok());
+        assert_eq!(failing.next().await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(failing.next().await.is_none());
+
+        let mut silent = pages(&cx, (), |()| std::future::pending());
+        token.cancel();
+        assert_eq!(silent.next().await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(silent.next().await.is_none());
+    }
+}
