@@ -1,8 +1,9 @@
 //! What trace and metrics tell, and what they never do.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use metrics::{
@@ -11,8 +12,6 @@ use metrics::{
 };
 use orbit_core::{Effect, Error, ErrorKind, Operation, Query};
 use orbit_layers::LayerSettings;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::scripted::{
     Item, Scripted, Step, answer, context, passing, run, run_with, stacked, table,
@@ -72,12 +71,19 @@ impl Recorder for Sums {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logs, while a test wants to know.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// One for all threads, since what is enabled is decided for the whole process.
+static LOGGING: Once = Once::new();
+
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -86,40 +92,28 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 /// Takes what this thread logs, at every level, and counts, until it is dropped.
 pub(crate) struct Recorded {
-    log: Log,
     sums: Sums,
-    _logging: DefaultGuard,
     _counting: LocalRecorderGuard<'static>,
 }
 
 impl Recorded {
     pub(crate) fn here() -> Self {
-        let (log, sums) = (Log::default(), Sums::default());
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .with_target(false)
-            .without_time()
-            .finish();
+        LOGGING.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_writer(|| Log)
+                .with_ansi(false)
+                .with_target(false)
+                .without_time()
+                .init();
+        });
+        LOG.set(Some(Vec::new()));
+        let sums = Sums::default();
         // The guard borrows the recorder, which a test may leave behind.
         let recorder: &'static Sums = Box::leak(Box::new(sums.clone()));
-        Self {
-            log,
-            sums,
-            _logging: tracing::subscriber::set_default(subscriber),
-            _counting: metrics::set_default_local_recorder(recorder),
-        }
+        Self { sums, _counting: metrics::set_default_local_recorder(recorder) }
     }
 
     pub(crate) fn value(&self, metric: &str) -> Option<u64> {
@@ -135,8 +129,9 @@ impl Recorded {
         sums.iter().map(|(metric, (value, _))| format!("{metric}: {value}\n")).collect()
     }
 
+    /// What was logged until now.
     fn log(&self) -> String {
-        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(LOG.take().unwrap()).unwrap()
     }
 }
 
