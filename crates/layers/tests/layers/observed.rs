@@ -128,11 +128,11 @@ impl Recorded {
         let sums = self.sums.0.lock().unwrap();
         sums.iter().map(|(metric, (value, _))| format!("{metric}: {value}\n")).collect()
     }
+}
 
-    /// What was logged until now.
-    fn log(&self) -> String {
-        String::from_utf8(LOG.take().unwrap()).unwrap()
-    }
+/// What this thread logged since it began to record.
+fn logged() -> String {
+    String::from_utf8(LOG.take().unwrap()).unwrap()
 }
 
 /// A query in three batches with a pause, a read that fails at last, and a dropped stream.
@@ -177,9 +177,9 @@ async fn metrics_are_by_datasource_operation_and_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn each_operation_leaves_one_line() {
-    let recorded = Recorded::here();
+    let _recorded = Recorded::here();
     some_work().await;
-    let log = recorded.log();
+    let log = logged();
     let ended: Vec<_> = log.lines().filter(|line| line.contains("ended")).collect();
     let filters = [(r"query_id=\S+?( |\})", "query_id=[id]$1"), (r"(duration_ms=)\d+", "$1[ms]")];
     insta::with_settings!({ filters => filters }, {
@@ -202,7 +202,7 @@ async fn neither_statements_nor_values_are_told() {
     let lake = stacked(LayerSettings::default(), &source);
     let query = Query::statement("SELECT 'canary'", Effect::Read);
     lake.facets().sql.unwrap().query(&context(), query).await.unwrap_err();
-    let told = recorded.log() + &recorded.metrics();
+    let told = logged() + &recorded.metrics();
     assert!(told.contains("query_invalid"), "{told}");
     assert!(!told.contains("canary") && !told.contains("SELECT"), "{told}");
 }
