@@ -62,6 +62,9 @@ pub(crate) fn of(error: io::Error) -> Error {
         Io::InvalidFilename | Io::InvalidInput => {
             Error::new(ErrorKind::Unsupported, "the file system cannot hold this key")
         }
+        _ if is(&error, Errno::NXIO) => {
+            Error::new(ErrorKind::Unsupported, "only regular files are read, not sockets")
+        }
         Io::OutOfMemory => Error::new(ErrorKind::ResourceExhausted, "out of memory"),
         _ if is(&error, Errno::MFILE) || is(&error, Errno::NFILE) => {
             Error::new(ErrorKind::ResourceExhausted, "too many files are open")
@@ -71,4 +74,47 @@ pub(crate) fn of(error: io::Error) -> Error {
         _ => Error::new(ErrorKind::Unavailable, "the file system failed").with_retry(again),
     };
     mapped.with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_kind_and_says_what_to_do() {
+        let errors = [
+            Errno::NOENT,
+            Errno::ACCESS,
+            Errno::ROFS,
+            Errno::EXIST,
+            Errno::NOSPC,
+            Errno::DQUOT,
+            Errno::FBIG,
+            Errno::ISDIR,
+            Errno::NAMETOOLONG,
+            Errno::MFILE,
+            Errno::LOOP,
+            Errno::NXIO,
+            Errno::IO,
+        ];
+        let line = |errno: Errno| {
+            let error = of_key(errno.into(), "k");
+            format!("{}, {:?}: {error}\n", error.kind(), error.retry())
+        };
+        insta::assert_snapshot!(errors.map(line).concat(), @r"
+        not_found, Never: no such file (key: k)
+        permission_denied, Never: the file system does not allow this (key: k); check owner and mode of the file and its folder
+        permission_denied, Never: the file system is read-only (key: k)
+        already_exists, Never: the file exists already (key: k)
+        resource_exhausted, Never: the disk or its quota is full (key: k); free some space and write again
+        resource_exhausted, Never: the disk or its quota is full (key: k); free some space and write again
+        resource_exhausted, Never: the file system holds no file so large (key: k)
+        unsupported, Never: a folder has this name, so no file can (key: k)
+        unsupported, Never: the file system cannot hold this key (key: k)
+        resource_exhausted, After(0ns): too many files are open (key: k); raise the limit on open files (`ulimit -n`)
+        not_found, Never: no such file (key: k)
+        unsupported, Never: only regular files are read, not sockets (key: k)
+        unavailable, After(0ns): the file system failed (key: k)
+        ");
+    }
 }

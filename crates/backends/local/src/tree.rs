@@ -24,6 +24,8 @@ pub(crate) struct Mount {
     folder: Dir,
     /// The only file of the folder that belongs to it, when the path names a file.
     file: Option<String>,
+    /// Whether the file system counted the folder's names when it was opened; some never do.
+    counts_names: bool,
 }
 
 impl Mount {
@@ -48,7 +50,7 @@ impl Mount {
         if metadata.is_dir() {
             let folder = Dir::open_ambient_dir(&place, ambient_authority()).map_err(fail)?;
             let name = if named { base(Path::new(path)) } else { None };
-            return Ok(Self { name: name.unwrap_or_default(), folder, file: None });
+            return Self::new(name.unwrap_or_default(), folder, None).map_err(fail);
         }
         let names = (base(Path::new(path)), base(&place), place.parent());
         let (Some(name), Some(file), Some(parent)) = names else {
@@ -60,7 +62,12 @@ impl Mount {
             return Err(Error::new(ErrorKind::ConfigInvalid, message).with_context("path", path));
         }
         let folder = Dir::open_ambient_dir(parent, ambient_authority()).map_err(fail)?;
-        Ok(Self { name, folder, file: Some(file) })
+        Self::new(name, folder, Some(file)).map_err(fail)
+    }
+
+    fn new(name: String, folder: Dir, file: Option<String>) -> io::Result<Self> {
+        let counts_names = folder.dir_metadata()?.nlink() > 0;
+        Ok(Self { name, folder, file, counts_names })
     }
 
     /// Its name as a listing sorts it: a folder's ends in a slash.
@@ -177,7 +184,7 @@ impl Tree {
         for mount in &self.mounts {
             let metadata = mount.folder.dir_metadata().map_err(error::of)?;
             // An open folder outlives its removal, empty and without a name.
-            if metadata.nlink() == 0 {
+            if mount.counts_names && metadata.nlink() == 0 {
                 let message = "the configured folder was removed";
                 return Err(Error::new(ErrorKind::NotFound, message)
                     .with_hint("if it was made anew, load the configuration again"));

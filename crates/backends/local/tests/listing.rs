@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 
 use common::Lake;
 use futures::StreamExt;
@@ -162,7 +163,9 @@ async fn what_is_no_regular_file_or_no_text_is_left_out() {
     std::fs::write(lake.root().join(OsStr::from_bytes(b"\xff.csv")), "").unwrap();
     let pipe = lake.root().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let _socket = UnixListener::bind(lake.root().join("socket")).unwrap();
     assert_eq!(lake.all().await, ["x.csv"]);
+    assert_eq!(lake.read("socket").await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(lake.stat("pipe").await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(lake.read("pipe").await.unwrap_err().kind(), ErrorKind::Unsupported);
 }

@@ -99,6 +99,7 @@ async fn a_link_that_is_swapped_while_it_is_read_never_shows_the_outside() {
     let lake = lake_with_secret().await;
     lake.plant("real/key.csv", "inside");
     let (root, secret) = (lake.root(), lake.outside().join("secret"));
+    symlink("real", root.join("folder")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let swapper = std::thread::spawn(move || {
