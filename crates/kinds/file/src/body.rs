@@ -69,7 +69,7 @@ pub struct Resume {
 /// The bytes of a range, opened again where they broke off.
 ///
 /// `first` is the body that is open already; `open` opens the range that it is given, only if
-/// the tag is still the one it is given. Only a short body and errors that a retry may mend are
+/// the tag is still the one it is given, and reports its own request. Only a short body and errors that a retry may mend are
 /// resumed; a changed file ends in its `Conflict`. The result is a [`checked_body`].
 pub fn resuming_body<F, Fut>(cx: &Context, resume: Resume, first: ByteStream, open: F) -> ByteStream
 where
