@@ -48,8 +48,29 @@ impl FileStore {
         Ok(Self { datasource, cx })
     }
 
+    /// The datasource's name, where the context knows it.
+    pub fn datasource(&self) -> &str {
+        self.cx.datasource().unwrap_or_default()
+    }
+
     fn files(&self) -> Result<&dyn FileDatasource> {
         self.datasource.facets().files.ok_or_else(|| Error::unsupported(Operation::Read))
+    }
+
+    /// Several ranges of a file, only while its tag is still `if_match`.
+    ///
+    /// # Errors
+    /// `Precondition` when the file has changed; those of the datasource.
+    pub async fn get_ranges_if_match(
+        &self,
+        location: &Path,
+        ranges: &[Range<u64>],
+        if_match: Option<String>,
+    ) -> object_store::Result<Vec<Bytes>> {
+        let key = location.as_ref().to_owned();
+        let request = ReadRanges { key, ranges: ranges.to_vec(), if_match };
+        let files = self.files().map_err(to_store_error)?;
+        files.read_ranges(&self.cx, request).await.map_err(to_store_error)
     }
 
     async fn stat(&self, location: &Path) -> Result<FileInfo> {
@@ -223,13 +244,7 @@ impl ObjectStore for FileStore {
         location: &Path,
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
-        let request = ReadRanges {
-            key: location.as_ref().to_owned(),
-            ranges: ranges.to_vec(),
-            if_match: None,
-        };
-        let files = self.files().map_err(to_store_error)?;
-        files.read_ranges(&self.cx, request).await.map_err(to_store_error)
+        self.get_ranges_if_match(location, ranges, None).await
     }
 
     fn delete_stream(

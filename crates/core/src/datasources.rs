@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::OnceCell;
@@ -43,15 +44,24 @@ impl Instances {
             .find(|i| std::ptr::eq(i.backend, backend) && i.settings.same_values(&settings));
         found.unwrap_or_else(|| {
             let instance =
-                Arc::new(Instance { backend, settings, config, connected: OnceCell::new() });
+                Arc::new(Instance {
+                id: INSTANCE_IDS.fetch_add(1, Ordering::Relaxed),
+                backend,
+                settings,
+                config,
+                connected: OnceCell::new(),
+            });
             instances.push(Arc::downgrade(&instance));
             instance
         })
     }
 }
 
+static INSTANCE_IDS: AtomicU64 = AtomicU64::new(0);
+
 /// One connection's worth of a source, shared by every handle with the same settings.
 struct Instance {
+    id: u64,
     backend: &'static Backend,
     settings: Settings,
     config: Box<dyn BackendConfig>,
@@ -89,6 +99,12 @@ impl Handle {
     /// Whether the configuration allows writes.
     pub fn writable(&self) -> bool {
         self.writable
+    }
+
+    /// Keys what may be kept of this source for the identity of `cx`: it differs for each
+    /// instance and each identity, and holds no secret.
+    pub fn cache_scope(&self, cx: &Context) -> String {
+        format!("{}.{}", self.instance.id, cx.identity().cache_key())
     }
 
     /// Whether it has been connected already.

@@ -1,18 +1,42 @@
-//! The engine itself.
+//! The engine itself: from a request to a stream of rows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use orbit_core::{BatchStream, Context, Datasources, Error, ErrorKind, Query, Result};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use futures::{StreamExt, TryStreamExt};
+use orbit_core::{
+    BatchStream, Context, Datasources, Effect, Error, ErrorKind, Handle, Operation, Query, Result,
+    Tally, Target,
+};
 
+use crate::catalog::Catalog;
+use crate::lake::SchemaCache;
+use crate::plan::{Planned, Planner};
+use crate::sql::BigStack;
 use crate::{
-    DescribedTable, EngineOptions, Explanation, Request, TableFilter, TableFormat, TableList,
-    TableOptions,
+    DescribedTable, EngineOptions, Explanation, PathTables, Request, TableFilter, TableFormat,
+    TableList, TableOptions, describe, explain, remote, run, session,
 };
 
 /// Answers SQL over the datasources of one configuration. Cheap to share.
-#[derive(Debug)]
-pub struct Engine;
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
+
+/// What all queries of an engine share.
+pub(crate) struct Shared {
+    pub(crate) options: EngineOptions,
+    pub(crate) datasources: Datasources,
+    pub(crate) formats: Vec<Arc<dyn TableFormat>>,
+    pub(crate) tables: BTreeMap<String, BTreeMap<String, TableOptions>>,
+    pub(crate) paths: OnceLock<Arc<dyn PathTables>>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) schemas: SchemaCache,
+}
 
 impl Engine {
     /// An engine over `datasources`; `tables` are the configured tables by datasource and name.
@@ -20,20 +44,44 @@ impl Engine {
     /// # Errors
     /// `ConfigInvalid` for options that cannot be met.
     pub fn new(
-        _options: EngineOptions,
-        _datasources: Datasources,
-        _formats: Vec<Arc<dyn TableFormat>>,
-        _tables: BTreeMap<String, BTreeMap<String, TableOptions>>,
+        options: EngineOptions,
+        datasources: Datasources,
+        formats: Vec<Arc<dyn TableFormat>>,
+        tables: BTreeMap<String, BTreeMap<String, TableOptions>>,
     ) -> Result<Self> {
-        Ok(Self)
+        let runtime = session::runtime(&options)?;
+        let schemas = SchemaCache::default();
+        let paths = OnceLock::new();
+        Ok(Self(Arc::new(Shared {
+            options,
+            datasources,
+            formats,
+            tables,
+            paths,
+            runtime,
+            schemas,
+        })))
+    }
+
+    /// Lets requests that allow it give paths of this machine in place of tables, opened by
+    /// `paths`; the first call decides.
+    #[must_use]
+    pub fn with_paths(self, paths: Arc<dyn PathTables>) -> Self {
+        self.0.paths.get_or_init(|| paths);
+        self
     }
 
     /// Runs a statement. Dropping the stream stops the work at every source.
     ///
     /// # Errors
     /// `QueryInvalid` for what cannot be planned; those of the sources.
-    pub async fn query(&self, _cx: &Context, _request: Request) -> Result<BatchStream> {
-        Err(Error::new(ErrorKind::Unsupported, "being built"))
+    pub async fn query(&self, cx: &Context, request: Request) -> Result<BatchStream> {
+        let cx = cx.child();
+        let limit_rows = request.limit_rows;
+        match cx.run(self.plan(&cx, request)).await? {
+            Planned::Read(planned) => run::stream(&cx, planned, limit_rows),
+            Planned::Write(write) => write.run(&cx).await,
+        }
     }
 
     /// What a statement will do; with `analyze` it runs and what it did is told too.
@@ -42,11 +90,39 @@ impl Engine {
     /// As for [`query`](Self::query).
     pub async fn explain(
         &self,
-        _cx: &Context,
-        _request: Request,
-        _analyze: bool,
+        cx: &Context,
+        request: Request,
+        analyze: bool,
     ) -> Result<Explanation> {
-        Err(Error::new(ErrorKind::Unsupported, "being built"))
+        let cx = cx.child();
+        let tally = Arc::new(Tally::default());
+        let cx = if analyze { cx.also_reporting_to(Arc::clone(&tally) as _) } else { cx };
+        let limit_rows = request.limit_rows;
+        let planned = match cx.run(self.plan(&cx, request)).await? {
+            Planned::Read(planned) => planned,
+            Planned::Write(write) if !analyze => write.into_source(),
+            Planned::Write(_) => {
+                let message = "a statement that writes is not run to be explained";
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_hint("explain it without `--analyze`"));
+            }
+        };
+        let plan = Arc::clone(&planned.plan);
+        let mut explanation = Explanation {
+            sources: explain::sources(&plan, &planned.scopes),
+            ..Explanation::default()
+        };
+        explain::add_estimates(&plan, &mut explanation.sources).await;
+        if analyze {
+            let start = Instant::now();
+            let rows = run::stream(&cx, planned, limit_rows)?
+                .try_fold(0, async |rows, batch| Ok(rows + batch.num_rows() as u64));
+            explanation.rows = Some(rows.await?);
+            explanation.elapsed_ms = u64::try_from(start.elapsed().as_millis()).ok();
+            explanation.measured = tally.snapshot();
+        }
+        explanation.plan = plan_text(&plan, analyze);
+        Ok(explanation)
     }
 
     /// Runs a query in the source's own dialect on one datasource.
@@ -55,31 +131,130 @@ impl Engine {
     /// `PermissionDenied` for a write that the configuration does not allow; the source's.
     pub async fn pass_through(
         &self,
-        _cx: &Context,
-        _datasource: &str,
-        _query: Query,
+        cx: &Context,
+        datasource: &str,
+        query: Query,
     ) -> Result<BatchStream> {
-        Err(Error::new(ErrorKind::Unsupported, "being built"))
+        let handle = self.0.datasources.require(datasource)?;
+        let named = |e: Error| e.with_datasource(datasource);
+        if query.effect != Effect::Read && !handle.writable() {
+            return Err(named(not_writable()));
+        }
+        let cx = cx.for_datasource(datasource).child();
+        let source = handle.open(&cx).await?;
+        let sql = source.facets().sql;
+        let sql = sql.ok_or_else(|| named(Error::unsupported(Operation::Query)))?;
+        if matches!(query.target, Target::Statement { .. }) && sql.capability().statement.is_none()
+        {
+            return Err(named(Error::unsupported(Operation::Query)));
+        }
+        let stream = cx.run(sql.query(&cx, query)).await.map_err(named)?;
+        let guard = cx.cancellation().clone().drop_guard();
+        Ok(stream.bounded_by(&cx).map_batches(move |batches| {
+            batches.inspect(move |_| {
+                let _held = &guard;
+            })
+        }))
     }
 
     /// The tables of every datasource.
     ///
     /// # Errors
     /// `NotFound` when the filter names a datasource that does not exist.
-    pub async fn tables(&self, _cx: &Context, _filter: TableFilter) -> Result<TableList> {
-        Err(Error::new(ErrorKind::Unsupported, "being built"))
+    pub async fn tables(&self, cx: &Context, filter: TableFilter) -> Result<TableList> {
+        let handles: Vec<&Arc<Handle>> = match &filter.datasource {
+            Some(name) => vec![self.0.datasources.require(name)?],
+            None => self.0.datasources.iter().collect(),
+        };
+        let catalog = self.0.catalog(cx);
+        let listings = handles.into_iter().map(|handle| {
+            let (catalog, filter) = (&catalog, &filter);
+            async move { (handle.name(), tables_of(catalog, handle, filter).await) }
+        });
+        let mut list = TableList::default();
+        for (name, tables) in futures::future::join_all(listings).await {
+            match tables {
+                Ok(tables) => list.tables.extend(tables),
+                Err(error) => list.failures.push((name.to_owned(), error)),
+            }
+        }
+        Ok(list)
     }
 
     /// What the table of this name looks like; names are resolved as in SQL.
     ///
     /// # Errors
     /// `NotFound` when there is none.
-    pub async fn describe(&self, _cx: &Context, _name: &str) -> Result<DescribedTable> {
-        Err(Error::new(ErrorKind::Unsupported, "being built"))
+    pub async fn describe(&self, cx: &Context, name: &str) -> Result<DescribedTable> {
+        let cx = cx.child();
+        cx.run(BigStack::new(describe::describe(&self.0, &cx, name))).await
     }
 
     /// The datasources of the configuration.
     pub fn datasources(&self) -> &Datasources {
-        unimplemented!()
+        &self.0.datasources
+    }
+
+    async fn plan(&self, cx: &Context, request: Request) -> Result<Planned> {
+        BigStack::new(Planner::new(&self.0, cx).plan(request)).await
+    }
+}
+
+impl Shared {
+    /// The names as one query sees them.
+    pub(crate) fn catalog<'a>(&'a self, cx: &'a Context) -> Catalog<'a> {
+        Catalog::new(
+            cx,
+            &self.options,
+            &self.datasources,
+            &self.tables,
+            &self.formats,
+            self.paths.get().map(|paths| &**paths),
+            &self.schemas,
+        )
+    }
+}
+
+/// What a write to a read-only datasource answers.
+pub(crate) fn not_writable() -> Error {
+    Error::new(ErrorKind::PermissionDenied, "the configuration does not allow writes here")
+        .with_hint("set `allow_writes: true` for this datasource")
+}
+
+async fn tables_of(
+    catalog: &Catalog<'_>,
+    handle: &Arc<Handle>,
+    filter: &TableFilter,
+) -> Result<Vec<crate::TableInfo>> {
+    let datasource = handle.open(catalog.cx).await?;
+    let named = |e: Error| e.with_datasource(handle.name());
+    let wanted = filter.name_contains.as_deref();
+    let mut tables = if datasource.facets().sql.is_some() {
+        remote::tables(catalog.cx, handle, &datasource, wanted).await.map_err(named)?
+    } else {
+        catalog.lake(handle).await?.tables().await.map_err(named)?
+    };
+    if let Some(wanted) = wanted {
+        let wanted = wanted.to_lowercase();
+        tables.retain(|t| t.table.to_lowercase().contains(&wanted));
+    }
+    Ok(tables)
+}
+
+fn plan_text(plan: &Arc<dyn ExecutionPlan>, analyze: bool) -> String {
+    let display = if analyze {
+        DisplayableExecutionPlan::with_metrics(plan.as_ref())
+    } else {
+        DisplayableExecutionPlan::new(plan.as_ref())
+    };
+    display.indent(false).to_string()
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("datasources", &self.0.datasources)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }

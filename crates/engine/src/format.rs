@@ -44,3 +44,22 @@ pub trait TableFormat: Debug + Send + Sync {
     /// that cannot be read, `DataInvalid` when its log is broken.
     async fn open(&self, table: FormatTable) -> Result<Arc<dyn TableProvider>>;
 }
+
+/// A path of this machine that stands in place of a table.
+#[derive(Debug)]
+pub struct OpenedPath {
+    /// A datasource over the folder in which it lies.
+    pub datasource: Arc<dyn Datasource>,
+    /// The file, folder or glob within it.
+    pub key: String,
+}
+
+/// Opens paths that stand in place of tables: for the command line, never for a server.
+#[async_trait]
+pub trait PathTables: Debug + Send + Sync {
+    /// The folder and the key of `path`.
+    ///
+    /// # Errors
+    /// `NotFound` when the folder does not exist.
+    async fn open(&self, cx: &Context, path: &str) -> Result<OpenedPath>;
+}

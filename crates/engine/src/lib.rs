@@ -4,14 +4,26 @@
 //! does the rest itself, within a memory budget. It knows sources only by the contract of
 //! `orbit-core`, and table formats other than plain files only by [`TableFormat`].
 
+mod catalog;
+mod describe;
 mod engine;
+mod error;
 mod explain;
 mod format;
+mod lake;
+mod name;
 mod options;
+mod plan;
+mod remote;
 mod request;
+mod run;
+mod semantics;
+mod session;
+mod sql;
+mod write;
 
 pub use engine::Engine;
 pub use explain::{Explanation, SourceExplanation};
-pub use format::{FormatTable, TableFormat};
+pub use format::{FormatTable, OpenedPath, PathTables, TableFormat};
 pub use options::{EngineOptions, FileFormat, StatementLimits, TableOptions};
 pub use request::{DescribedTable, ParameterValue, Request, TableFilter, TableInfo, TableList};

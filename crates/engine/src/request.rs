@@ -69,6 +69,16 @@ pub struct TableInfo {
     pub files: Option<u64>,
 }
 
+impl TableInfo {
+    /// The name that finds it from anywhere: `datasource.schema.table`.
+    pub fn qualified_name(&self) -> String {
+        let parts = [&self.datasource, &self.schema, &self.table];
+        let parts: Vec<_> =
+            parts.into_iter().filter(|p| !p.is_empty()).map(String::as_str).collect();
+        parts.join(".")
+    }
+}
+
 /// What a description holds beside the contract's.
 #[derive(Debug, Clone)]
 pub struct DescribedTable {

@@ -1,0 +1,117 @@
+//! DataFusion's errors as ORBIT's, with what a source said kept whole.
+
+use std::error::Error as StdError;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use orbit_core::{Error, ErrorKind};
+
+/// The error as the caller sees it: a source's own error comes through as it was.
+pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
+    if let Some(inner) = find::<Error>(&error) {
+        return inner.clone();
+    }
+    let kind = kind_of(&error);
+    let message = message_of(&error);
+    let result = Error::new(kind, message);
+    match kind {
+        ErrorKind::ResourceExhausted => {
+            result.with_hint("raise `engine.memory_bytes_max` or ask for less")
+        }
+        ErrorKind::Unexpected => result.with_source(error),
+        _ => result,
+    }
+}
+
+/// ORBIT's error inside DataFusion's, found again by [`from_datafusion`].
+pub(crate) fn to_datafusion(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The first error of type `T` in the chain of causes.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // These wrap without naming what they wrap as their source.
+        next = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            _ => match error.downcast_ref::<ArrowError>() {
+                Some(ArrowError::ExternalError(inner)) => Some(inner.as_ref()),
+                _ => error.source(),
+            },
+        };
+    }
+    None
+}
+
+fn kind_of(error: &DataFusionError) -> ErrorKind {
+    match error {
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::Configuration(_) => ErrorKind::QueryInvalid,
+        DataFusionError::NotImplemented(_) => ErrorKind::Unsupported,
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
+        DataFusionError::ParquetError(_) => ErrorKind::DataInvalid,
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::CsvError(_)
+            | ArrowError::JsonError(_)
+            | ArrowError::IpcError(_)
+            | ArrowError::ParquetError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::SchemaError(_) => ErrorKind::DataInvalid,
+            ArrowError::NotYetImplemented(_) => ErrorKind::Unsupported,
+            ArrowError::MemoryError(_) => ErrorKind::ResourceExhausted,
+            _ => ErrorKind::QueryInvalid,
+        },
+        DataFusionError::Execution(_) => ErrorKind::QueryInvalid,
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            kind_of(inner)
+        }
+        DataFusionError::Shared(inner) => kind_of(inner),
+        DataFusionError::Collection(inner) => inner.first().map_or(ErrorKind::Unexpected, kind_of),
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+/// The innermost words, in our case and without the engine's own prefixes.
+fn message_of(error: &DataFusionError) -> String {
+    let text = match error {
+        DataFusionError::Plan(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::Configuration(text) => text.clone(),
+        DataFusionError::ResourcesExhausted(text) => {
+            format!("the memory or disk budget is used up: {text}")
+        }
+        DataFusionError::SQL(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(inner, _) => inner.to_string(),
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
+        DataFusionError::ParquetError(inner) => format!("unreadable Parquet: {inner}"),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            return message_of(inner);
+        }
+        DataFusionError::Shared(inner) => return message_of(inner),
+        DataFusionError::Collection(inner) => {
+            return inner.first().map_or_else(|| error.to_string(), message_of);
+        }
+        other => other.to_string(),
+    };
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(&text).trim_end_matches('.');
+    lower_first(text)
+}
+
+/// Sentence case undone, unless the first word is a name such as `SELECT`.
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

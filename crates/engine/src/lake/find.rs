@@ -1,0 +1,483 @@
+//! Finds tables among files: by the configuration's names, else by convention.
+//!
+//! By convention a file is a table named by what stands before its ending, a folder that holds
+//! files of one format (perhaps below `name=value` folders) is a table, and any other folder
+//! is a schema of the tables in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use glob::{MatchOptions, Pattern};
+use orbit_core::{Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat};
+
+use super::format::{DataFormat, Packing};
+use super::list::{self, Level};
+use super::partition;
+use crate::name::{NamePart, pick};
+use crate::{FileFormat, TableFormat, TableInfo, TableOptions};
+
+/// Folders within folders that a listing of tables looks into.
+const SCHEMA_DEPTH_MAX: usize = 3;
+
+/// Folders looked into at once.
+const LISTINGS_MAX: usize = 8;
+
+/// What separates the folders of a glob.
+const GLOB: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// The tables of one file datasource, as one query sees them: nothing is listed twice.
+pub(crate) struct Lake {
+    cx: Context,
+    name: String,
+    cache_scope: String,
+    datasource: Arc<dyn Datasource>,
+    tables: BTreeMap<String, TableOptions>,
+    formats: Vec<Arc<dyn TableFormat>>,
+    files_max: usize,
+    levels: Mutex<HashMap<String, Arc<Level>>>,
+}
+
+/// A table that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundTable {
+    /// Its name below the datasource, in exact case.
+    pub(crate) parts: Vec<String>,
+    /// How it is read.
+    pub(crate) options: TableOptions,
+    /// What it is made of.
+    pub(crate) data: TableData,
+}
+
+/// What a table is made of.
+#[derive(Debug, Clone)]
+pub(crate) enum TableData {
+    /// Files of one format; `prefix` is what all their keys begin with, up to a slash.
+    Files { prefix: String, files: Vec<FileInfo>, format: DataFormat },
+    /// A folder of another crate's format.
+    Format { folder: String, format: Arc<dyn TableFormat> },
+}
+
+impl FoundTable {
+    /// Its entry in a listing.
+    pub(crate) fn info(&self, datasource: &str) -> TableInfo {
+        let (kind, sizes) = match &self.data {
+            TableData::Files { files, format, .. } => (format.name(), Some(files)),
+            TableData::Format { format, .. } => (format.name(), None),
+        };
+        let (table, schema) =
+            self.parts.split_last().map_or((String::new(), &[][..]), |(t, s)| (t.clone(), s));
+        TableInfo {
+            datasource: datasource.to_owned(),
+            schema: schema.join("."),
+            table,
+            kind: kind.to_owned(),
+            bytes: sizes.map(|files| files.iter().map(|f| f.size_bytes).sum()),
+            files: sizes.map(|files| files.len() as u64),
+        }
+    }
+}
+
+impl Lake {
+    /// The tables of `datasource`, which is known as `name`.
+    pub(crate) fn new(
+        cx: &Context,
+        name: &str,
+        cache_scope: String,
+        datasource: Arc<dyn Datasource>,
+        tables: BTreeMap<String, TableOptions>,
+        formats: Vec<Arc<dyn TableFormat>>,
+        files_max: usize,
+    ) -> Self {
+        let cx = cx.for_datasource(name);
+        let (name, levels) = (name.to_owned(), Mutex::default());
+        Self { cx, name, cache_scope, datasource, tables, formats, files_max, levels }
+    }
+
+    /// The datasource's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The datasource in its layers.
+    pub(crate) fn datasource(&self) -> &Arc<dyn Datasource> {
+        &self.datasource
+    }
+
+    /// The query, seen by this datasource.
+    pub(crate) fn cx(&self) -> &Context {
+        &self.cx
+    }
+
+    /// Keys what may be kept of its files.
+    pub(crate) fn cache_scope(&self) -> &str {
+        &self.cache_scope
+    }
+
+    /// The names that were seen while looking for tables.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen: Vec<String> = self.tables.keys().cloned().collect();
+        for (prefix, level) in levels.iter() {
+            seen.extend(level.folders.iter().cloned());
+            let stems =
+                level.files.iter().filter_map(|f| DataFormat::of_name(&f.key[prefix.len()..]));
+            seen.extend(stems.map(|(_, stem)| stem.to_owned()));
+        }
+        seen
+    }
+
+    /// The table of this name, if there is one.
+    pub(crate) async fn find(&self, name: &[NamePart]) -> Result<Option<FoundTable>> {
+        let Some((table, schema)) = name.split_last() else { return Ok(None) };
+        if schema.is_empty()
+            && let Some(configured) = pick(table, self.tables.keys().map(String::as_str))?
+        {
+            let options = &self.tables[configured];
+            return self.configured(configured, options).await.map(Some);
+        }
+        let mut prefix = String::new();
+        let mut parts = Vec::new();
+        for part in schema {
+            let level = self.level(&prefix).await?;
+            let Some(folder) = pick(part, level.folders.iter().map(String::as_str))? else {
+                return Ok(None);
+            };
+            parts.push(folder.to_owned());
+            prefix = format!("{prefix}{folder}/");
+        }
+        self.in_folder(&prefix, parts, table).await
+    }
+
+    /// The table `wanted` among what lies directly in `prefix`.
+    async fn in_folder(
+        &self,
+        prefix: &str,
+        mut parts: Vec<String>,
+        wanted: &NamePart,
+    ) -> Result<Option<FoundTable>> {
+        let level = self.level(prefix).await?;
+        let folders = level.folders.iter().map(String::as_str).filter(|f| !list::is_hidden(f));
+        let files = level.files.iter().filter_map(|info| {
+            let file_name = &info.key[prefix.len()..];
+            let (format, stem) = DataFormat::of_name(file_name)?;
+            (!list::is_hidden(file_name)).then_some((info, format, stem, file_name))
+        });
+        let files: Vec<_> = files.collect();
+        let stems = files.iter().map(|(_, _, stem, _)| *stem);
+        let whole_names = files.iter().map(|(_, _, _, file_name)| *file_name);
+        let Some(found) = pick(wanted, folders.clone().chain(stems).chain(whole_names))? else {
+            return Ok(None);
+        };
+        let matching: Vec<_> =
+            files.iter().filter(|(_, _, stem, whole)| *stem == found || *whole == found).collect();
+        let is_folder = folders.clone().any(|f| f == found);
+        parts.push(found.to_owned());
+        match (is_folder, matching.as_slice()) {
+            (true, []) => {
+                self.folder(parts, &format!("{prefix}{found}"), &TableOptions::default()).await
+            }
+            (false, [(info, format, ..)]) => Ok(Some(FoundTable {
+                parts,
+                options: TableOptions::default(),
+                data: TableData::Files {
+                    prefix: prefix.to_owned(),
+                    files: vec![(*info).clone()],
+                    format: *format,
+                },
+            })),
+            _ => {
+                let names: Vec<_> =
+                    matching.iter().map(|(.., whole)| format!("\"{whole}\"")).collect();
+                let message = format!("`{found}` is the name of more than one table");
+                Err(self.error(ErrorKind::QueryInvalid, message).with_hint(format!(
+                    "name the file, such as {}, or name the tables in the configuration",
+                    names.join(" or ")
+                )))
+            }
+        }
+    }
+
+    /// The table that a folder is, if it is one.
+    async fn folder(
+        &self,
+        parts: Vec<String>,
+        folder: &str,
+        options: &TableOptions,
+    ) -> Result<Option<FoundTable>> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let mut scan = FolderScan::new(&prefix, options, &self.formats);
+        list::deep(&self.cx, &*self.datasource, &prefix, self.files_max, |info| scan.take(info))
+            .await?;
+        let data = if let Some(format) = scan.table_format {
+            TableData::Format { folder: folder.to_owned(), format }
+        } else if let Some(format) = scan.format {
+            if let Some(other) = scan.other_format {
+                let message = format!(
+                    "the folder `{folder}` holds {} and {} files",
+                    format.name(),
+                    other.name()
+                );
+                return Err(self
+                    .error(ErrorKind::QueryInvalid, message)
+                    .with_hint("name its tables under `tables:`, each with a path and a format"));
+            }
+            let files = scan.files;
+            TableData::Files { prefix: prefix.clone(), files, format }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(FoundTable { parts, options: options.clone(), data }))
+    }
+
+    /// The table at a key: a file, a folder or a glob.
+    pub(crate) async fn at(&self, key: &str) -> Result<Option<FoundTable>> {
+        let last = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
+        let name = DataFormat::of_name(last).map_or(last, |(_, stem)| stem);
+        self.by_path(vec![name.to_owned()], key, &TableOptions::default()).await
+    }
+
+    async fn by_path(
+        &self,
+        parts: Vec<String>,
+        path: &str,
+        options: &TableOptions,
+    ) -> Result<Option<FoundTable>> {
+        let path = path.trim_matches('/');
+        if path.contains(['*', '?', '[']) {
+            self.glob(parts, path, options).await
+        } else if DataFormat::of_name(path).is_some() {
+            self.single(parts, path, options).await
+        } else {
+            self.folder(parts, path, options).await
+        }
+    }
+
+    /// A table that the configuration names.
+    async fn configured(&self, name: &str, options: &TableOptions) -> Result<FoundTable> {
+        let path = options.path.as_str();
+        let found = self.by_path(vec![name.to_owned()], path, options).await?;
+        found.ok_or_else(|| {
+            self.error(ErrorKind::NotFound, format!("the table `{name}` has no files"))
+                .with_context("path", path)
+        })
+    }
+
+    /// The table of exactly one key.
+    async fn single(
+        &self,
+        parts: Vec<String>,
+        key: &str,
+        options: &TableOptions,
+    ) -> Result<Option<FoundTable>> {
+        let Some(format) = format_of(key, options) else { return Ok(None) };
+        let files =
+            self.datasource.facets().files.ok_or_else(|| Error::unsupported(Operation::Stat))?;
+        let info = files.stat(&self.cx, Stat { key: key.to_owned() }).await?;
+        let prefix = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let data = TableData::Files { prefix, files: vec![info], format };
+        Ok(Some(FoundTable { parts, options: options.clone(), data }))
+    }
+
+    /// The table of all keys that a pattern matches; folders named `name=value` become columns.
+    async fn glob(
+        &self,
+        parts: Vec<String>,
+        pattern: &str,
+        options: &TableOptions,
+    ) -> Result<Option<FoundTable>> {
+        let matcher = Pattern::new(pattern).map_err(|e| {
+            self.error(ErrorKind::QueryInvalid, format!("`{pattern}` is not a pattern: {e}"))
+        })?;
+        let fixed = &pattern[..pattern.find(['*', '?', '[']).unwrap_or(pattern.len())];
+        let prefix =
+            fixed.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let (mut files, mut format, mut other) = (Vec::new(), None, None);
+        list::deep(&self.cx, &*self.datasource, fixed, self.files_max, |info| {
+            let relative = &info.key[prefix.len()..];
+            if matcher.matches_with(&info.key, GLOB)
+                && !list::is_hidden(relative)
+                && let Some(this) = format_of(&info.key, options)
+            {
+                match format {
+                    None => format = Some(this),
+                    Some(first) if first != this => other = Some(this),
+                    Some(_) => {}
+                }
+                files.push(info);
+            }
+            true
+        })
+        .await?;
+        match (format, other) {
+            (None, _) => Ok(None),
+            (Some(a), Some(b)) => {
+                let message = format!("`{pattern}` matches {} and {} files", a.name(), b.name());
+                Err(self.error(ErrorKind::QueryInvalid, message).with_hint("say the format"))
+            }
+            (Some(format), None) => {
+                let data = TableData::Files { prefix, files, format };
+                Ok(Some(FoundTable { parts, options: options.clone(), data }))
+            }
+        }
+    }
+
+    /// Every table, in the order of their names.
+    pub(crate) async fn tables(&self) -> Result<Vec<TableInfo>> {
+        let configured = stream::iter(&self.tables)
+            .map(|(name, options)| self.configured(name, options))
+            .buffered(LISTINGS_MAX)
+            .map_ok(|found| found.info(self.name()))
+            .try_collect::<Vec<_>>();
+        let mut tables = configured.await?;
+        let mut pending = vec![Vec::<String>::new()];
+        while let Some(schema) = pending.pop() {
+            let (found, schemas) = self.tables_in(&schema).await?;
+            tables.extend(found);
+            if schema.len() < SCHEMA_DEPTH_MAX {
+                pending.extend(schemas);
+            }
+        }
+        tables.sort_by(|a, b| (&a.schema, &a.table).cmp(&(&b.schema, &b.table)));
+        tables.dedup_by(|a, b| (&a.schema, &a.table) == (&b.schema, &b.table));
+        Ok(tables)
+    }
+
+    /// The tables directly in a schema, and the folders in it that are schemas.
+    async fn tables_in(&self, schema: &[String]) -> Result<(Vec<TableInfo>, Vec<Vec<String>>)> {
+        let prefix: String = schema.iter().map(|part| format!("{part}/")).collect();
+        let level = self.level(&prefix).await?;
+        let mut tables = Vec::new();
+        for info in &level.files {
+            let file_name = &info.key[prefix.len()..];
+            if list::is_hidden(file_name) {
+                continue;
+            }
+            if let Some((format, stem)) = DataFormat::of_name(file_name) {
+                tables.push(TableInfo {
+                    datasource: self.name().to_owned(),
+                    schema: schema.join("."),
+                    table: stem.to_owned(),
+                    kind: format.name().to_owned(),
+                    bytes: Some(info.size_bytes),
+                    files: Some(1),
+                });
+            }
+        }
+        let folders = level.folders.iter().filter(|f| !list::is_hidden(f));
+        let prefix = prefix.as_str();
+        let within = stream::iter(folders)
+            .map(|folder| async move {
+                let parts: Vec<String> = schema.iter().cloned().chain([folder.clone()]).collect();
+                let options = TableOptions::default();
+                let found =
+                    self.folder(parts.clone(), &format!("{prefix}{folder}"), &options).await;
+                Ok::<_, Error>((parts, found?))
+            })
+            .buffered(LISTINGS_MAX)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let mut schemas = Vec::new();
+        for (parts, found) in within {
+            match found {
+                Some(found) => tables.push(found.info(self.name())),
+                None => schemas.push(parts),
+            }
+        }
+        Ok((tables, schemas))
+    }
+
+    async fn level(&self, prefix: &str) -> Result<Arc<Level>> {
+        let known = self.levels.lock().unwrap_or_else(PoisonError::into_inner).get(prefix).cloned();
+        if let Some(level) = known {
+            return Ok(level);
+        }
+        let level = list::level(&self.cx, &*self.datasource, prefix, self.files_max).await?;
+        let level = Arc::new(level);
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        levels.insert(prefix.to_owned(), Arc::clone(&level));
+        Ok(level)
+    }
+
+    fn error(&self, kind: ErrorKind, message: String) -> Error {
+        Error::new(kind, message).with_datasource(self.name())
+    }
+}
+
+impl fmt::Debug for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lake").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The format that the configuration says, else the file's name.
+fn format_of(key: &str, options: &TableOptions) -> Option<DataFormat> {
+    let by_name = DataFormat::of_name(key.rsplit('/').next().unwrap_or(key)).map(|(f, _)| f);
+    match options.format {
+        None => by_name,
+        Some(format) => {
+            let packing = by_name.map_or(Packing::None, |f| f.packing);
+            Some(DataFormat { format, packing })
+        }
+    }
+}
+
+/// What a deep listing of a folder shows of the table in it.
+struct FolderScan<'a> {
+    prefix: &'a str,
+    options: &'a TableOptions,
+    formats: &'a [Arc<dyn TableFormat>],
+    table_format: Option<Arc<dyn TableFormat>>,
+    format: Option<DataFormat>,
+    other_format: Option<DataFormat>,
+    files: Vec<FileInfo>,
+}
+
+impl<'a> FolderScan<'a> {
+    fn new(
+        prefix: &'a str,
+        options: &'a TableOptions,
+        formats: &'a [Arc<dyn TableFormat>],
+    ) -> Self {
+        Self {
+            prefix,
+            options,
+            formats,
+            table_format: None,
+            format: None,
+            other_format: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// Looks at one file; false once the folder is known to be another crate's format.
+    fn take(&mut self, info: FileInfo) -> bool {
+        let relative = &info.key[self.prefix.len()..];
+        let marked = |f: &&Arc<dyn TableFormat>| {
+            relative.strip_prefix(f.marker()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if self.options.format.is_none_or(|f| f == FileFormat::Delta)
+            && let Some(format) = self.formats.iter().find(marked)
+        {
+            self.table_format = Some(Arc::clone(format));
+            return false;
+        }
+        if list::is_hidden(relative) || partition::segments(relative).is_none() {
+            return true;
+        }
+        if let Some(format) = format_of(relative, self.options) {
+            match self.format {
+                None => self.format = Some(format),
+                Some(first) if first != format => self.other_format = Some(format),
+                Some(_) => {}
+            }
+            self.files.push(info);
+        }
+        true
+    }
+}

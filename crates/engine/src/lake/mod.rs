@@ -1,0 +1,17 @@
+//! Tables over the files of any datasource.
+//!
+//! A table is a file, a folder of files of one format, or a folder that a [`TableFormat`]
+//! knows. [`Lake`] finds them by name or by convention, [`FileTable`] scans them.
+//!
+//! [`TableFormat`]: crate::TableFormat
+
+mod find;
+mod format;
+mod list;
+mod partition;
+mod store;
+mod table;
+
+pub(crate) use find::{FoundTable, Lake, TableData};
+pub(crate) use store::{LakeStore, QueryStores};
+pub(crate) use table::{FileTable, SchemaCache, declared_types};

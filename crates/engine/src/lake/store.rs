@@ -1,0 +1,218 @@
+//! What DataFusion reads files through: one object store for all datasources of a query.
+//!
+//! A file's path here is `scope/tag/key`. DataFusion keeps footers and statistics by path
+//! alone, so the path says whose file it is (datasource instance and identity) and which
+//! content was listed: neither two users nor two versions of a file can share an entry, and a
+//! file that changed after it was listed is refused instead of half read.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
+use futures::stream::{BoxStream, StreamExt};
+use object_store::path::{Path, PathPart};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
+use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
+use url::Url;
+
+/// Where the store of a query's files is registered.
+const URL: &str = "orbit://files/";
+
+/// Stands for the tag of a store that gives none.
+const NO_TAG: &str = "-";
+
+/// The files of every datasource that a query touches.
+#[derive(Default)]
+pub(crate) struct LakeStore {
+    scopes: Mutex<HashMap<String, FileStore>>,
+}
+
+impl LakeStore {
+    /// The URL by which plans name this store.
+    pub(crate) fn url() -> ObjectStoreUrl {
+        ObjectStoreUrl::parse(URL).unwrap_or_else(|_| ObjectStoreUrl::local_filesystem())
+    }
+
+    /// Lets files of `scope` be read through `store`.
+    pub(crate) fn add_scope(&self, scope: &str, store: FileStore) {
+        let scope = PathPart::from(scope).as_ref().to_owned();
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner).insert(scope, store);
+    }
+
+    /// The datasources by the first segment of their files' paths.
+    pub(crate) fn scopes(&self) -> HashMap<String, String> {
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.iter().map(|(scope, store)| (scope.clone(), store.datasource().to_owned())).collect()
+    }
+
+    /// The file as plans name it.
+    pub(crate) fn meta(scope: &str, info: &FileInfo) -> Result<ObjectMeta> {
+        let tag = info.etag.as_deref().map_or_else(|| NO_TAG.to_owned(), to_segment);
+        let location = format!("{}/{tag}/{}", PathPart::from(scope).as_ref(), info.key);
+        match Path::parse(&location) {
+            Ok(path) if path.as_ref() == location => Ok(ObjectMeta {
+                location: path,
+                last_modified: info.modified.into(),
+                size: info.size_bytes,
+                e_tag: info.etag.clone(),
+                version: info.version.clone(),
+            }),
+            _ => {
+                let message = "a key with empty, `.` or `..` segments cannot be a part of a table";
+                Err(Error::new(ErrorKind::Unsupported, message).with_context("key", &info.key))
+            }
+        }
+    }
+
+    /// The key within its datasource of a path made by [`meta`](Self::meta).
+    pub(crate) fn key(path: &str) -> &str {
+        path.splitn(3, '/').nth(2).unwrap_or(path)
+    }
+
+    fn open(&self, location: &Path) -> object_store::Result<(FileStore, Path, Option<String>)> {
+        let mut parts = location.as_ref().splitn(3, '/');
+        let (scope, tag, key) = (parts.next(), parts.next(), parts.next());
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = scope.and_then(|scope| scopes.get(scope));
+        let (Some(store), Some(tag), Some(key)) = (store, tag, key) else {
+            return Err(unsupported("reading a file that was not listed"));
+        };
+        Ok((store.clone(), Path::parse(key)?, from_segment(tag)))
+    }
+}
+
+/// A tag as a path segment that needs no escaping.
+fn to_segment(tag: &str) -> String {
+    tag.bytes().fold(String::with_capacity(tag.len() * 2), |mut hex, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            hex.extend(char::from_digit(digit.into(), 16));
+        }
+        hex
+    })
+}
+
+fn from_segment(segment: &str) -> Option<String> {
+    let digits: Option<Vec<_>> = segment.chars().map(|c| c.to_digit(16)).collect();
+    let byte = |pair: &[u32]| u8::try_from(pair.iter().fold(0, |high, low| high * 16 + low)).ok();
+    String::from_utf8(digits?.chunks(2).map(byte).collect::<Option<_>>()?).ok()
+}
+
+fn unsupported(what: &str) -> object_store::Error {
+    object_store::Error::NotSupported { source: what.to_owned().into() }
+}
+
+#[async_trait]
+impl ObjectStore for LakeStore {
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        let (store, key, if_match) = self.open(location)?;
+        let options = GetOptions { if_match: options.if_match.or(if_match), ..options };
+        let mut result = store.get_opts(&key, options).await?;
+        result.meta.location = location.clone();
+        Ok(result)
+    }
+
+    async fn get_ranges(
+        &self,
+        location: &Path,
+        ranges: &[Range<u64>],
+    ) -> object_store::Result<Vec<Bytes>> {
+        let (store, key, if_match) = self.open(location)?;
+        store.get_ranges_if_match(&key, ranges, if_match).await
+    }
+
+    async fn put_opts(
+        &self,
+        _: &Path,
+        _: PutPayload,
+        _: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        Err(unsupported("writing inside a plan"))
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        Err(unsupported("writing inside a plan"))
+    }
+
+    fn delete_stream(
+        &self,
+        _: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        futures::stream::iter([Err(unsupported("deleting inside a plan"))]).boxed()
+    }
+
+    fn list(&self, _: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        futures::stream::iter([Err(unsupported("listing inside a plan"))]).boxed()
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> object_store::Result<ListResult> {
+        Err(unsupported("listing inside a plan"))
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> object_store::Result<()> {
+        Err(unsupported("copying inside a plan"))
+    }
+}
+
+impl fmt::Debug for LakeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LakeStore")
+    }
+}
+
+impl fmt::Display for LakeStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the files of a query")
+    }
+}
+
+/// The object stores of one query, by scheme and authority; nothing outside it is reachable.
+#[derive(Debug)]
+pub(crate) struct QueryStores(Mutex<HashMap<String, Arc<dyn ObjectStore>>>);
+
+impl QueryStores {
+    /// A registry that knows the query's files.
+    pub(crate) fn new(files: Arc<LakeStore>) -> Self {
+        let stores = Self(Mutex::new(HashMap::new()));
+        if let Ok(url) = Url::parse(URL) {
+            stores.register_store(&url, files);
+        }
+        stores
+    }
+
+    fn key(url: &Url) -> String {
+        format!("{}://{}", url.scheme(), url.authority())
+    }
+}
+
+impl ObjectStoreRegistry for QueryStores {
+    fn register_store(
+        &self,
+        url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(Self::key(url), store)
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        let stores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.get(&Self::key(url)).cloned().ok_or_else(|| {
+            DataFusionError::Plan(format!("no files can be read from {}", Self::key(url)))
+        })
+    }
+}

@@ -1,0 +1,352 @@
+//! A table of files that DataFusion scans.
+//!
+//! The files are those that were listed when the name was resolved: planning and reading see
+//! one state, and nothing is listed again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, Statistics};
+use datafusion::datasource::TableProvider;
+use datafusion::datasource::file_format::FileFormat as DataFusionFormat;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::listing::helpers::{expr_applicable_for_cols, filter_partitioned_file};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion_datasource::compute_all_files_statistics;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use orbit_core::{Error, ErrorKind, FileStore, Result};
+
+use super::find::{FoundTable, Lake, TableData};
+use super::partition::{self, PartitionColumns};
+use super::store::LakeStore;
+use crate::error::from_datafusion;
+use crate::{FileFormat, TableOptions};
+
+/// Files whose footers are read at once.
+const FOOTERS_MAX: usize = 32;
+
+/// Schemas that are kept.
+const SCHEMAS_MAX: usize = 4096;
+
+/// Bytes from which it is told whether a JSON file is an array.
+const JSON_PEEK_BYTES: u64 = 4096;
+
+/// The schemas of tables, as long as their files do not change.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaCache(Mutex<HashMap<String, (u64, SchemaRef)>>);
+
+impl SchemaCache {
+    fn get(&self, table: &str, files: u64) -> Option<SchemaRef> {
+        let schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.get(table).filter(|(of, _)| *of == files).map(|(_, schema)| Arc::clone(schema))
+    }
+
+    fn put(&self, table: String, files: u64, schema: &SchemaRef) {
+        let mut schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if schemas.len() >= SCHEMAS_MAX {
+            schemas.clear();
+        }
+        schemas.insert(table, (files, Arc::clone(schema)));
+    }
+}
+
+/// A table of files of one format.
+pub(crate) struct FileTable {
+    datasource: String,
+    files: Vec<PartitionedFile>,
+    format: Arc<dyn DataFusionFormat>,
+    has_statistics: bool,
+    table_schema: TableSchema,
+}
+
+/// A lake's table on the way to its schema.
+struct Opening<'a> {
+    lake: &'a Lake,
+    session: &'a dyn Session,
+    prefix: &'a str,
+    options: &'a TableOptions,
+    store: Arc<dyn ObjectStore>,
+    metas: Vec<object_store::ObjectMeta>,
+}
+
+impl FileTable {
+    /// Learns the schema of a table that was found; `types` are the configuration's, parsed.
+    pub(crate) async fn open(
+        session: &dyn Session,
+        store: &Arc<LakeStore>,
+        lake: &Lake,
+        found: &FoundTable,
+        types: &DeclaredTypes,
+        schemas: &SchemaCache,
+    ) -> Result<Self> {
+        let TableData::Files { prefix, files, format } = &found.data else {
+            return Err(Error::new(ErrorKind::Unexpected, "not a table of files"));
+        };
+        let scope = lake.cache_scope();
+        store.add_scope(scope, FileStore::new(Arc::clone(lake.datasource()), lake.cx().clone())?);
+        let relative = |key: &str| key[prefix.len()..].to_owned();
+        let keys: Vec<_> = files.iter().map(|f| relative(&f.key)).collect();
+        let columns = partition::infer(keys.iter().map(String::as_str), &types.partitions)?;
+        let metas = files.iter().map(|f| LakeStore::meta(scope, f)).collect::<Result<Vec<_>>>()?;
+        let opening = Opening {
+            lake,
+            session,
+            prefix,
+            options: &found.options,
+            store: Arc::clone(store) as Arc<dyn ObjectStore>,
+            metas,
+        };
+        let is_array = format.format == FileFormat::Json && opening.is_json_array().await?;
+        let reader = format.reader(&found.options, is_array)?;
+        let inferred = opening.schema(&*reader, scope, &found.parts, schemas).await?;
+        let file_schema = types.apply(&inferred, &columns)?;
+        let parts = opening.metas.iter().zip(&keys).map(|(meta, key)| {
+            let mut file = PartitionedFile::new_from_meta(meta.clone());
+            file.partition_values = partition::values(key, &columns)?;
+            Ok(file)
+        });
+        let fields = columns.iter().map(|(name, data_type)| {
+            Arc::new(Field::new(name, data_type.clone(), true)) as FieldRef
+        });
+        Ok(Self {
+            datasource: lake.name().to_owned(),
+            files: parts.collect::<Result<_>>()?,
+            has_statistics: format.format == FileFormat::Parquet,
+            format: reader,
+            table_schema: TableSchema::builder(file_schema)
+                .with_table_partition_cols(fields.collect::<Vec<_>>())
+                .build(),
+        })
+    }
+
+    fn partition_names(&self) -> Vec<&str> {
+        self.table_schema.table_partition_cols().iter().map(|f| f.name().as_str()).collect()
+    }
+
+    /// The files whose folders can match `filters`.
+    fn matching_files(&self, filters: &[Expr]) -> DataFusionResult<Vec<PartitionedFile>> {
+        let names = self.partition_names();
+        let on_folders: Vec<Expr> =
+            filters.iter().filter(|f| on_partitions(&names, f)).cloned().collect();
+        let fields = self.table_schema.table_partition_cols();
+        let schema = DFSchema::try_from(Schema::new(fields.clone()))?;
+        let files = self.files.iter().cloned();
+        files.filter_map(|f| filter_partitioned_file(f, &on_folders, &schema).transpose()).collect()
+    }
+
+    /// Each file with its statistics, from footers that are read once and kept.
+    async fn with_statistics(
+        &self,
+        session: &dyn Session,
+        files: Vec<PartitionedFile>,
+    ) -> DataFusionResult<Vec<PartitionedFile>> {
+        if !self.has_statistics {
+            let unknown = Arc::new(Statistics::new_unknown(self.table_schema.file_schema()));
+            return Ok(files
+                .into_iter()
+                .map(|f| f.with_statistics(Arc::clone(&unknown)))
+                .collect());
+        }
+        let store = session.runtime_env().object_store(LakeStore::url())?;
+        let schema = self.table_schema.file_schema();
+        stream::iter(files)
+            .map(|file| async {
+                let known = self.format.infer_stats_and_ordering(
+                    session,
+                    &store,
+                    Arc::clone(schema),
+                    &file.object_meta,
+                );
+                let known = known.await?;
+                Ok(file.with_statistics(Arc::new(known.statistics)).with_ordering(known.ordering))
+            })
+            .buffered(FOOTERS_MAX)
+            .try_collect()
+            .await
+    }
+}
+
+/// Whether `filter` is decided by folder names alone.
+fn on_partitions(names: &[&str], filter: &Expr) -> bool {
+    !names.is_empty() && expr_applicable_for_cols(names, filter)
+}
+
+impl Opening<'_> {
+    /// Whether the files are arrays of objects and not one object a line.
+    async fn is_json_array(&self) -> Result<bool> {
+        let Some(meta) = self.metas.iter().find(|m| m.size > 0) else { return Ok(false) };
+        if self.lake.datasource().facets().files.is_none() || meta.location.as_ref().ends_with('z')
+        {
+            return Ok(false);
+        }
+        let range = 0..meta.size.min(JSON_PEEK_BYTES);
+        let bytes = self.store.get_ranges(&meta.location, &[range]).await;
+        let bytes = bytes.map_err(|e| from_datafusion(e.into()))?;
+        let first = bytes.iter().flatten().find(|b| !b.is_ascii_whitespace());
+        Ok(first == Some(&b'['))
+    }
+
+    async fn schema(
+        &self,
+        format: &dyn DataFusionFormat,
+        scope: &str,
+        parts: &[String],
+        schemas: &SchemaCache,
+    ) -> Result<SchemaRef> {
+        let table = format!("{scope}/{}/{}/{:?}", self.prefix, parts.join("."), self.options);
+        let mut hasher = DefaultHasher::new();
+        for meta in &self.metas {
+            (meta.location.as_ref(), meta.size, meta.last_modified).hash(&mut hasher);
+        }
+        let files = hasher.finish();
+        if let Some(schema) = schemas.get(&table, files) {
+            return Ok(schema);
+        }
+        let inferred = format.infer_schema(self.session, &self.store, &self.metas).await;
+        let schema = inferred.map_err(|e| self.unreadable(from_datafusion(e)))?;
+        schemas.put(table, files, &schema);
+        Ok(schema)
+    }
+
+    /// Says which table's files could not be read.
+    fn unreadable(&self, error: Error) -> Error {
+        let error = error.with_datasource(self.lake.name());
+        match self.metas.as_slice() {
+            [meta] => error.with_context("file", LakeStore::key(meta.location.as_ref())),
+            _ => error.with_context("folder", self.prefix),
+        }
+    }
+}
+
+/// The types that the configuration names for a table's columns.
+#[derive(Debug, Default)]
+pub(crate) struct DeclaredTypes {
+    /// Of columns in the files.
+    pub(crate) columns: BTreeMap<String, DataType>,
+    /// Of columns in folder names.
+    pub(crate) partitions: BTreeMap<String, DataType>,
+}
+
+impl DeclaredTypes {
+    /// The schema of the files with the declared types, without the columns of folder names.
+    fn apply(&self, inferred: &Schema, partitions: &PartitionColumns) -> Result<SchemaRef> {
+        for name in self.columns.keys() {
+            if inferred.field_with_name(name).is_err() {
+                let message =
+                    format!("the configuration types a column `{name}` that is not there");
+                return Err(Error::new(ErrorKind::ConfigInvalid, message));
+            }
+        }
+        let in_folders =
+            |field: &&FieldRef| partitions.iter().any(|(name, _)| name == field.name());
+        let fields = inferred.fields().iter().filter(|f| !in_folders(f)).map(|field| {
+            match self.columns.get(field.name()) {
+                Some(data_type) => {
+                    Arc::new(field.as_ref().clone().with_data_type(data_type.clone()))
+                }
+                None => Arc::clone(field),
+            }
+        });
+        let fields: Vec<FieldRef> = fields.collect();
+        Ok(Arc::new(Schema::new_with_metadata(fields, inferred.metadata().clone())))
+    }
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.table_schema.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let names = self.partition_names();
+        let judge = |filter: &&Expr| match on_partitions(&names, filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(judge).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let files = self.matching_files(filters)?;
+        let names = self.partition_names();
+        let filtered = filters.iter().any(|f| !on_partitions(&names, f));
+        let files = self.with_statistics(session, files).await?;
+        let schema = self.schema();
+        if files.is_empty() {
+            let projected = datafusion::physical_plan::project_schema(&schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(projected)));
+        }
+        let groups = FileGroup::new(files).split_files(session.config().target_partitions());
+        let (groups, statistics) =
+            compute_all_files_statistics(groups, Arc::clone(&schema), true, false)?;
+        let source = self.format.file_source(self.table_schema.clone());
+        let config = FileScanConfigBuilder::new(LakeStore::url(), source)
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit.filter(|_| !filtered))
+            .build();
+        self.format.create_physical_plan(session, config).await
+    }
+}
+
+impl fmt::Debug for FileTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileTable")
+            .field("datasource", &self.datasource)
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A type's name in SQL as DataFusion understands it, such as `decimal(12,2)`.
+///
+/// # Errors
+/// `ConfigInvalid` when there is no such type.
+pub(crate) fn declared_types(
+    session: &datafusion::execution::SessionState,
+    options: &TableOptions,
+) -> Result<DeclaredTypes> {
+    let parse = |types: &BTreeMap<String, String>| {
+        let parse_one = |(column, name): (&String, &String)| {
+            let invalid = |e: Option<DataFusionError>| {
+                let message = format!("`{name}` of column `{column}` is not a type");
+                let error = Error::new(ErrorKind::ConfigInvalid, message);
+                e.map_or(error.clone(), |e| error.with_source(e))
+            };
+            let schema = DFSchema::empty();
+            let expr = session.create_logical_expr(&format!("CAST(NULL AS {name})"), &schema);
+            match expr.map_err(|e| invalid(Some(e)))? {
+                Expr::Cast(cast) => Ok((column.clone(), cast.field.data_type().clone())),
+                _ => Err(invalid(None)),
+            }
+        };
+        types.iter().map(parse_one).collect::<Result<BTreeMap<_, _>>>()
+    };
+    Ok(DeclaredTypes { columns: parse(&options.columns)?, partitions: parse(&options.partitions)? })
+}

@@ -1,0 +1,212 @@
+//! Refuses each clause that parses but that the planner does not read: what is dropped without
+//! a word gives a wrong answer.
+//!
+//! Queries, selects, relations and function calls are destructured in full, so that a clause
+//! that a newer parser adds does not compile until it is decided here.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Cte, Expr, Function, FunctionArguments, Insert, Query, Select, SelectFlavor, SetExpr,
+    Statement, TableFactor, Visit, Visitor,
+};
+use orbit_core::{Error, ErrorKind, Result};
+
+/// Refuses what has no meaning here.
+pub(crate) fn check(statement: &Statement) -> Result<()> {
+    match statement {
+        Statement::Query(_) => {}
+        Statement::Insert(insert) => check_insert(insert)?,
+        Statement::CreateTable(create) if create.query.is_some() => {}
+        Statement::Explain { .. } | Statement::ExplainTable { .. } => {
+            return Err(
+                unsupported("EXPLAIN inside a statement").with_hint("ask with `orbit explain`")
+            );
+        }
+        other => {
+            let text = other.to_string();
+            let verb: Vec<_> = text.split_whitespace().take(2).collect();
+            return Err(unsupported(&format!("the statement {}", verb.join(" ")))
+                .with_hint("ORBIT runs SELECT, INSERT INTO ... SELECT and CREATE TABLE ... AS"));
+        }
+    }
+    match statement.visit(&mut Checker) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(clause) => Err(unsupported(clause)),
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{what} is not supported"))
+}
+
+fn check_insert(insert: &Insert) -> Result<()> {
+    let refused = [
+        (insert.or.is_some(), "INSERT OR"),
+        (insert.ignore, "INSERT IGNORE"),
+        (insert.on.is_some(), "ON CONFLICT"),
+        (insert.returning.is_some(), "RETURNING"),
+        (insert.replace_into, "REPLACE INTO"),
+        (insert.partitioned.is_some(), "PARTITION of an insert"),
+        (!insert.after_columns.is_empty(), "columns after a partition"),
+        (insert.priority.is_some(), "an insert's priority"),
+        (insert.insert_alias.is_some(), "an insert's alias"),
+        (insert.settings.is_some(), "SETTINGS"),
+        (insert.format_clause.is_some(), "FORMAT"),
+        (!insert.assignments.is_empty(), "SET of an insert"),
+    ];
+    match refused.iter().find(|(given, _)| *given) {
+        Some((_, clause)) => Err(unsupported(clause)),
+        None => Ok(()),
+    }
+}
+
+struct Checker;
+
+/// The first clause of `given` that is there.
+fn first(given: &[(bool, &'static str)]) -> ControlFlow<&'static str> {
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, clause)) => ControlFlow::Break(clause),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+impl Visitor for Checker {
+    type Break = &'static str;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        let Query {
+            with,
+            body,
+            order_by: _,
+            limit_clause: _,
+            fetch: _,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        let ctes = with.iter().flat_map(|w| &w.cte_tables);
+        for Cte { alias: _, query: _, from, materialized, closing_paren_token: _ } in ctes {
+            first(&[
+                (from.is_some(), "FROM of a common table expression"),
+                (materialized.is_some(), "MATERIALIZED"),
+            ])?;
+        }
+        let writes = matches!(
+            body.as_ref(),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+        );
+        first(&[
+            (!locks.is_empty(), "FOR UPDATE or FOR SHARE"),
+            (for_clause.is_some(), "a FOR clause"),
+            (settings.is_some(), "SETTINGS"),
+            (format_clause.is_some(), "FORMAT"),
+            (!pipe_operators.is_empty(), "the pipe syntax"),
+            (matches!(body.as_ref(), SetExpr::Table(_)), "TABLE in place of SELECT"),
+            (writes, "a write inside a query"),
+        ])
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
+        let Select {
+            select_token: _,
+            optimizer_hints: _,
+            distinct: _,
+            select_modifiers,
+            top,
+            top_before_distinct: _,
+            projection: _,
+            exclude,
+            into,
+            from: _,
+            lateral_views,
+            prewhere,
+            selection: _,
+            connect_by,
+            group_by: _,
+            cluster_by,
+            distribute_by,
+            sort_by,
+            having: _,
+            named_window: _,
+            qualify: _,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        first(&[
+            (select_modifiers.is_some(), "a modifier of SELECT"),
+            (top.is_some(), "TOP"),
+            (exclude.is_some(), "EXCLUDE after the select list"),
+            (into.is_some(), "SELECT INTO"),
+            (!lateral_views.is_empty(), "LATERAL VIEW"),
+            (prewhere.is_some(), "PREWHERE"),
+            (!connect_by.is_empty(), "CONNECT BY"),
+            (!cluster_by.is_empty(), "CLUSTER BY"),
+            (!distribute_by.is_empty(), "DISTRIBUTE BY"),
+            (!sort_by.is_empty(), "SORT BY"),
+            (value_table_mode.is_some(), "SELECT AS STRUCT or VALUE"),
+            (*flavor == SelectFlavor::FromFirstNoSelect, "FROM without SELECT"),
+        ])
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        match factor {
+            TableFactor::Table {
+                name: _,
+                alias: _,
+                args: _,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+            } => first(&[
+                (!with_hints.is_empty() || !index_hints.is_empty(), "a table hint"),
+                (version.is_some(), "this form of time travel"),
+                (*with_ordinality, "WITH ORDINALITY"),
+                (!partitions.is_empty(), "PARTITION of a table"),
+                (json_path.is_some(), "a path into a table"),
+                (sample.is_some(), "TABLESAMPLE"),
+            ]),
+            TableFactor::Derived { lateral: _, subquery: _, alias: _, sample } => {
+                first(&[(sample.is_some(), "TABLESAMPLE")])
+            }
+            TableFactor::Function { lateral: _, name: _, args: _, with_ordinality, alias: _ } => {
+                first(&[(*with_ordinality, "WITH ORDINALITY")])
+            }
+            TableFactor::UNNEST { .. } | TableFactor::NestedJoin { .. } => {
+                ControlFlow::Continue(())
+            }
+            TableFactor::TableFunction { .. } => ControlFlow::Break("TABLE(...)"),
+            TableFactor::Pivot { .. } => ControlFlow::Break("PIVOT"),
+            TableFactor::Unpivot { .. } => ControlFlow::Break("UNPIVOT"),
+            TableFactor::MatchRecognize { .. } => ControlFlow::Break("MATCH_RECOGNIZE"),
+            _ => ControlFlow::Break("this kind of table"),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        match expr {
+            Expr::Function(Function {
+                name: _,
+                uses_odbc_syntax: _,
+                parameters,
+                args: _,
+                filter: _,
+                null_treatment: _,
+                over: _,
+                within_group: _,
+            }) => first(&[(
+                !matches!(parameters, FunctionArguments::None),
+                "a function with two lists of arguments",
+            )]),
+            Expr::Collate { .. } => ControlFlow::Break("COLLATE"),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a text may ask, counted over its tokens before anything recursive sees them.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use orbit_core::{Error, ErrorKind, Result};
+
+use crate::StatementLimits;
+
+/// Refuses a text that is longer than the limit.
+pub(crate) fn check_text(sql: &str, limits: &StatementLimits) -> Result<()> {
+    within("bytes", sql.len(), limits.bytes_max, "bytes_max")
+}
+
+/// Refuses a statement with too many tokens, joins or levels.
+pub(crate) fn check_tokens(tokens: &[TokenWithSpan], limits: &StatementLimits) -> Result<()> {
+    let meaningful = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_)));
+    let (mut count, mut joins, mut depth, mut deepest) = (0, 0, 0_usize, 0);
+    // A run of prefix operators (`NOT NOT NOT`, `- - -`) nests as parentheses do.
+    let mut prefix_run = 0;
+    for token in meaningful {
+        count += 1;
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::Word(word) => match word.keyword {
+                Keyword::JOIN | Keyword::APPLY => joins += 1,
+                Keyword::CASE => depth += 1,
+                Keyword::END => depth = depth.saturating_sub(1),
+                _ => {}
+            },
+            _ => {}
+        }
+        let is_prefix = match &token.token {
+            Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark => true,
+            Token::Word(word) => word.keyword == Keyword::NOT,
+            _ => false,
+        };
+        prefix_run = if is_prefix { prefix_run + 1 } else { 0 };
+        deepest = deepest.max(depth + prefix_run);
+    }
+    within("tokens", count, limits.tokens_max, "tokens_max")?;
+    within("joins", joins, limits.joins_max, "joins_max")?;
+    within("levels of nesting", deepest, limits.depth_max, "depth_max")
+}
+
+fn within(what: &str, count: usize, max: usize, setting: &str) -> Result<()> {
+    if count <= max {
+        return Ok(());
+    }
+    let message = format!("the statement has {count} {what}, the limit is {max}");
+    Err(Error::new(ErrorKind::ResourceExhausted, message)
+        .with_hint(format!("split it, or raise `engine.limits.{setting}`")))
+}

@@ -1,0 +1,16 @@
+//! From a text to a statement that means what it says.
+//!
+//! The text is bounded before it is parsed, each clause that the planner would drop is refused
+//! by name, and table names are resolved here, before DataFusion sees them.
+
+mod clauses;
+mod limits;
+mod parse;
+mod resolve;
+mod stack;
+mod versions;
+
+pub(crate) use parse::{Parsed, parse};
+pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
+pub(crate) use stack::{BigStack, on_big_stack};
+pub(crate) use versions::{Versions, split_suffix};
