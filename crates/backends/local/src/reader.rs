@@ -54,7 +54,7 @@ impl OpenFile {
         self.file.into_std()
     }
 
-    /// The bytes of a range that lies within the file.
+    /// The bytes of a range that lies within the file, if it is still the one that was opened.
     pub(crate) fn read(&self, range: &Range<u64>) -> Result<Bytes> {
         let too_large = || Error::new(ErrorKind::ResourceExhausted, "the range exceeds memory");
         let length = usize::try_from(range.end - range.start).map_err(|_| too_large())?;
@@ -70,11 +70,12 @@ impl OpenFile {
         }
         // The allocator may have given more room than was asked for.
         bytes.truncate(length);
+        self.check_unchanged()?;
         Ok(Bytes::from(bytes))
     }
 
     /// Refuses what was read when a tag was asked for and the file has been written meanwhile.
-    pub(crate) fn check_unchanged(&self) -> Result<()> {
+    fn check_unchanged(&self) -> Result<()> {
         if !self.if_match {
             return Ok(());
         }
@@ -96,15 +97,7 @@ impl OpenFile {
         let read = move |start: u64| {
             let (file, cx) = (Arc::clone(&self), cx.clone());
             let chunk = start..rest.end.min(start + CHUNK_BYTES);
-            let is_last = chunk.end == rest.end;
-            let read = move |_: &Context| {
-                let bytes = file.read(&chunk)?;
-                if is_last {
-                    file.check_unchanged()?;
-                }
-                Ok(bytes)
-            };
-            async move { blocking(&cx, read).await }
+            async move { blocking(&cx, move |_| file.read(&chunk)).await }
         };
         let ahead = stream::iter(chunks).map(read).buffered(READ_AHEAD_CHUNKS);
         let first = (!first.is_empty()).then_some(Ok(first));

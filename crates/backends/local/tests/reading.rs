@@ -83,6 +83,18 @@ async fn a_file_that_was_changed_after_it_was_listed_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_changed_while_it_is_read_is_a_conflict() {
+    let lake = Lake::new().await;
+    std::fs::write(lake.root().join("k"), vec![7; 8 << 20]).unwrap();
+    let tag = lake.stat("k").await.unwrap().etag;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let body = lake.files().read(&cx(), read("k", None, tag.as_deref())).await.unwrap();
+    std::fs::write(lake.root().join("k"), vec![8; 8 << 20]).unwrap();
+    let outcome: Result<Vec<Bytes>> = body.bytes.try_collect().await;
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
 async fn a_file_that_shrinks_while_it_is_read_ends_in_an_error() {
     let lake = Lake::new().await;
     std::fs::write(lake.root().join("k"), vec![7; 8 << 20]).unwrap();
