@@ -1,10 +1,11 @@
 //! The order of the layers, as it is documented and as it shows.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 use std::time::Duration;
 
-use orbit_core::{ErrorKind, Operation};
-use orbit_layers::{LayerSettings, RateLimitSettings, RetrySettings, TimeoutSettings};
+use orbit_core::{ErrorKind, Layering, Operation};
+use orbit_layers::{LayerSettings, RateLimitSettings, RetrySettings, Stack, TimeoutSettings};
 use tokio::time::Instant;
 
 use crate::observed::Recorded;
@@ -104,4 +105,24 @@ async fn a_read_that_timed_out_is_tried_again() {
     let lake = stacked(LayerSettings::default(), &source);
     run(lake.as_ref(), &context(), Operation::Stat).await.unwrap();
     assert_eq!(source.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_names_of_an_instance_share_its_breaker_and_keep_their_metrics() {
+    let recorded = Recorded::here();
+    let source = Scripted::new(|_| Step::Fail(passing(ErrorKind::Unavailable)));
+    let stack = Stack::default();
+    let instance = stack.around_instance(Arc::clone(&source) as _);
+    let lake = stack.around_handle("lake", Arc::clone(&instance));
+    let pond = stack.around_handle("pond", instance);
+    for _ in 0..2 {
+        run(lake.as_ref(), &context(), Operation::Stat).await.unwrap_err();
+    }
+    let error = run(pond.as_ref(), &context(), Operation::Stat).await.unwrap_err();
+    assert_eq!((source.count(), error.datasource()), (5, Some("pond")));
+    for (name, times) in [("lake", 2), ("pond", 1)] {
+        let counted =
+            format!("orbit_operations_total datasource={name} operation=stat outcome=unavailable");
+        assert_eq!(recorded.value(&counted), Some(times), "{name}");
+    }
 }
