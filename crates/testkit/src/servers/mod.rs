@@ -1,0 +1,71 @@
+//! Servers that tests start themselves, on loopback, and end with the test.
+//!
+//! A server that is not installed is [`ServerError::Missing`]: the test is ignored and says why,
+//! unless `ORBIT_TEST_REQUIRE=all` makes that a failure.
+
+mod account;
+mod command;
+mod duckdb;
+mod postgres;
+mod server;
+
+use std::fmt;
+
+use libtest_mimic::{Completion, Failed};
+
+pub use command::{find_program, run_to_end};
+pub use duckdb::Duckdb;
+pub use postgres::Postgres;
+pub use server::{Launch, Server, free_port};
+
+/// Set to `all`, a missing server is a failure.
+const REQUIRE: &str = "ORBIT_TEST_REQUIRE";
+
+/// Why a server cannot be used.
+#[derive(Debug, Clone)]
+pub enum ServerError {
+    /// It is not installed here.
+    Missing(String),
+    /// It is installed, and did not start or do its work.
+    Failed(String),
+}
+
+impl ServerError {
+    /// Of an operation on files or processes, said in words.
+    pub(crate) fn failed(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {why}"))
+    }
+
+    /// How a trial ends that needs the server.
+    ///
+    /// # Errors
+    /// The trial fails when the server failed, or is missing where all are required.
+    pub fn completion(&self) -> Result<Completion, Failed> {
+        match self {
+            Self::Missing(why) if !required() => {
+                Ok(Completion::ignored_with(format!("ignored, because {why}")))
+            }
+            Self::Missing(why) => Err(format!("{REQUIRE}=all, but {why}").into()),
+            Self::Failed(why) => Err(why.into()),
+        }
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(why) | Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+fn required() -> bool {
+    variable(REQUIRE).is_some_and(|value| value == "all")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is told by variables where servers are")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
