@@ -9,16 +9,16 @@ use orbit_core::{
 };
 
 /// What is claimed of one point: off is `0`, on is `1`, and a limit is its value.
-pub type Level = usize;
+pub(crate) type Level = usize;
 
 /// The claims of a capability, by names such as `sql.query.order`, in the contract's order.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Claims(Vec<(&'static str, Level)>);
+pub(crate) struct Claims(Vec<(&'static str, Level)>);
 
 impl Claims {
     /// The claims of `capability`. Each struct is taken apart in full, so that a claim that is
     /// added to the contract does not compile until the suite has decided about it.
-    pub fn of(capability: &Capability) -> Self {
+    pub(crate) fn of(capability: &Capability) -> Self {
         let Capability { sql, files } = *capability;
         let mut claims = Vec::new();
         sql_claims(sql, &mut claims);
@@ -27,22 +27,22 @@ impl Claims {
     }
 
     /// The level of one claim; off for a name that is none.
-    pub fn level(&self, name: &str) -> Level {
+    pub(crate) fn level(&self, name: &str) -> Level {
         self.0.iter().find(|(n, _)| *n == name).map_or(0, |(_, level)| *level)
     }
 
     /// Whether the claim is made.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.level(name) > 0
     }
 
     /// The first of `needs` that is not claimed.
-    pub fn missing(&self, needs: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn missing(&self, needs: &[&'static str]) -> Option<&'static str> {
         needs.iter().copied().find(|need| !self.has(need))
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Level)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, Level)> {
         self.0.iter().copied()
     }
 }

@@ -133,7 +133,8 @@ impl Subject {
             let here = folder.path().join("lake");
             std::fs::create_dir(&here).map_err(|e| Stop::failed(format!("no folder: {e}")))?;
             let missing = folder.path().join("missing");
-            let setting = |at: &std::path::Path| settings::texts([(path, at.display().to_string())]);
+            let setting =
+                |at: &std::path::Path| settings::texts([(path, at.display().to_string())]);
             Ok(Fixture {
                 server: "a folder".to_owned(),
                 settings: setting(&here),

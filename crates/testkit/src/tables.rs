@@ -21,8 +21,28 @@ pub const ROWS: usize = 240;
 
 const SEED: u64 = 20_261_122;
 const TEXTS: &[&str] = &[
-    "", " ", "a", "A", "ab", "Ab", "aB", "abc", "b", "zebra", "Zebra", "100%", "1_0", "it's",
-    "back\\slash", "\"quoted\"", "naïve", "NAÏVE", "straße", "日本", "🦀", "tab\there",
+    "",
+    " ",
+    "a",
+    "A",
+    "ab",
+    "Ab",
+    "aB",
+    "abc",
+    "b",
+    "zebra",
+    "Zebra",
+    "100%",
+    "1_0",
+    "it's",
+    "back\\slash",
+    "\"quoted\"",
+    "naïve",
+    "NAÏVE",
+    "straße",
+    "日本",
+    "🦀",
+    "tab\there",
 ];
 
 /// The table of the differential trials: `id` is unique and never null; every other column has
@@ -103,10 +123,22 @@ pub fn types(name: &str) -> Result<RecordBatch> {
         "int32" => values::<Int32Type>(&[i32::MIN, -1, 0, 1, i32::MAX]),
         "int64" => values::<Int64Type>(&[i64::MIN, -1, 0, 1, 1 << 53, (1 << 53) + 1, i64::MAX]),
         "float32" => values::<Float32Type>(&[
-            f32::MIN, f32::MIN_POSITIVE, 0.1, f32::MAX, f32::INFINITY, f32::NEG_INFINITY, f32::NAN,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            0.1,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
         ]),
         "float64" => values::<Float64Type>(&[
-            f64::MIN, f64::MIN_POSITIVE, 0.1, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            0.1,
+            f64::MAX,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
         ]),
         "decimal" => {
             let most = 10_i128.pow(38) - 1;

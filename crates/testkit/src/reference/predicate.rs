@@ -54,11 +54,7 @@ fn column_of<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     index(&rows.schema(), name).map(|i| rows.column(i))
 }
 
-fn typed_column<'a>(
-    rows: &'a RecordBatch,
-    name: &str,
-    wanted: &DataType,
-) -> Result<&'a ArrayRef> {
+fn typed_column<'a>(rows: &'a RecordBatch, name: &str, wanted: &DataType) -> Result<&'a ArrayRef> {
     let column = column_of(rows, name)?;
     if column.data_type() == wanted {
         return Ok(column);
@@ -123,7 +119,7 @@ fn fold(
     connect: Connective,
 ) -> Result<BooleanArray> {
     let start = BooleanArray::from(vec![neutral; rows.num_rows()]);
-    parts.iter().try_fold(start, |truth, part| {
-        connect(&truth, &evaluate(part, rows)?).map_err(invalid)
-    })
+    parts
+        .iter()
+        .try_fold(start, |truth, part| connect(&truth, &evaluate(part, rows)?).map_err(invalid))
 }

@@ -50,9 +50,7 @@ fn forbidden_part(allowed: &PredicateCapability, predicate: &Predicate) -> Optio
         Predicate::In { values, .. } => {
             (values.len() > allowed.in_values_max).then_some("a set of so many values")
         }
-        Predicate::Like { ignore_case: true, .. } => {
-            (!allowed.like_ignore_case).then_some("ILIKE")
-        }
+        Predicate::Like { ignore_case: true, .. } => (!allowed.like_ignore_case).then_some("ILIKE"),
         Predicate::Like { .. } => (!allowed.like).then_some("LIKE"),
         Predicate::IsNull { .. } | Predicate::IsTrue { .. } => None,
         Predicate::And(parts) | Predicate::Or(parts) => {

@@ -8,9 +8,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use orbit_core::{
     BooleanForm, DescribeCapability, DialectLimits, EstimateCapability, IdentifierCase,
-    InsertCapability, IntegerDivision, LimitForm, ListTablesCapability, NullOrder,
-    ParameterMarker, PartitionCapability, PredicateCapability, Query, QueryCapability,
-    SqlCapability, SqlDialect, StatementCapability, TableName, TimeTravelForm,
+    InsertCapability, IntegerDivision, LimitForm, ListTablesCapability, NullOrder, ParameterMarker,
+    PartitionCapability, PredicateCapability, Query, QueryCapability, SqlCapability, SqlDialect,
+    StatementCapability, TableName, TimeTravelForm,
 };
 
 use super::tables::Tables;
@@ -77,6 +77,8 @@ pub enum Statement {
     Affects(u64),
     /// It has two results.
     TwoResults,
+    /// It answers these rows and is then silent until it is stopped.
+    Endless(RecordBatch),
 }
 
 type Refusal = dyn Fn(&Query) -> Option<String> + Send + Sync;

@@ -16,7 +16,7 @@ use orbit_core::{
 };
 
 use super::admit::forbidden;
-use super::rows::{Work, serve, stream_of};
+use super::rows::{Work, stream_of};
 use super::{OpenFault, Scripted, Statement};
 use crate::reference;
 
@@ -32,6 +32,7 @@ pub(super) struct Connection {
 /// What a query reads, before anything of it is applied.
 enum Found {
     Rows(RecordBatch),
+    Endless(RecordBatch),
     Affected(u64),
 }
 
@@ -79,6 +80,7 @@ impl Connection {
         };
         match self.source.script().statements.get(text) {
             Some(Statement::Rows(rows)) => Ok(Found::Rows(rows.clone())),
+            Some(Statement::Endless(rows)) => Ok(Found::Endless(rows.clone())),
             Some(Statement::Affects(rows)) => Ok(Found::Affected(*rows)),
             Some(Statement::TwoResults) => {
                 let message = "a statement with more than one result is not supported";
@@ -96,7 +98,7 @@ impl Connection {
     fn answer(&self, query: &Query) -> Result<Found> {
         let rows = match self.find(query)? {
             Found::Rows(rows) => reference::answer(query, &rows)?,
-            affected @ Found::Affected(_) => return Ok(affected),
+            other => return Ok(other),
         };
         match &query.schema {
             Some(planned) if *planned != rows.schema() => {
@@ -110,7 +112,7 @@ impl Connection {
 
     fn rows(&self, query: &Query) -> Result<RecordBatch> {
         match self.answer(query)? {
-            Found::Rows(rows) => Ok(rows),
+            Found::Rows(rows) | Found::Endless(rows) => Ok(rows),
             Found::Affected(_) => {
                 let message = "a statement that writes has no rows to describe";
                 Err(Error::new(ErrorKind::Unsupported, message))
@@ -215,7 +217,7 @@ impl SqlDatasource for Connection {
     async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
         self.source.state().queries.push(request.clone());
         self.admit(Operation::Query, &request)?;
-        let mut work = Work::begin(&self.source, cx);
+        let mut work = Work::begin(&self.source, cx, &request.target);
         let found = work
             .run(cx, async {
                 self.enter(cx, Operation::Query).await?;
@@ -226,7 +228,8 @@ impl SqlDatasource for Connection {
             work.end(&found);
         }
         match found? {
-            Found::Rows(rows) => Ok(stream_of(cx, work, &rows)),
+            Found::Rows(rows) => Ok(stream_of(cx, work, &rows, false)),
+            Found::Endless(rows) => Ok(stream_of(cx, work, &rows, true)),
             Found::Affected(rows) => {
                 work.end(&Ok(()));
                 Ok(BatchStream::affected(rows))
@@ -257,7 +260,7 @@ impl SqlDatasource for Connection {
         }
         self.admit(Operation::Partitions, &request.query)?;
         let rows = self.rows(&request.query)?;
-        let mut work = Work::begin(&self.source, cx);
+        let mut work = Work::begin(&self.source, cx, &request.query.target);
         let parts_max = request.partitions_max.max(1);
         let size = rows.num_rows().div_ceil(parts_max).max(1);
         let parts: Vec<_> = (0..rows.num_rows())
@@ -286,7 +289,8 @@ impl SqlDatasource for Connection {
             return Err(Error::unsupported(Operation::ReadPartition));
         }
         let part = self.partition_of(&request)?;
-        Ok(serve(cx, Work::begin(&self.source, cx), request.schema, vec![part]))
+        let target = Target::Statement { text: "a part".to_owned(), tables: Vec::new() };
+        Ok(stream_of(cx, Work::begin(&self.source, cx, &target), &part, false))
     }
 
     async fn insert(&self, cx: &Context, request: Insert) -> Result<InsertOutcome> {
@@ -305,8 +309,7 @@ impl SqlDatasource for Connection {
         }
         let schema = rows.schema();
         let nothing = |e: Error| e.with_write_effect(WriteEffect::None);
-        let batches: Vec<_> =
-            cx.run(rows.try_collect()).await.map_err(|e: Error| nothing(e))?;
+        let batches: Vec<_> = cx.run(rows.try_collect()).await.map_err(|e: Error| nothing(e))?;
         let rows = reference::one_batch(&schema, &batches).map_err(nothing)?;
         let mut state = self.source.state();
         state.tables.insert(table, mode, rows, idempotency_key).map_err(nothing)
@@ -317,8 +320,8 @@ impl SqlDatasource for Connection {
         if !self.capability().cancel {
             return Err(Error::unsupported(Operation::Cancel));
         }
-        if let Some(stop) = self.source.state().running.get(statement_id) {
-            stop.cancel();
+        if let Some(running) = self.source.state().running.get(statement_id) {
+            running.stop.cancel();
         }
         Ok(())
     }

@@ -144,6 +144,11 @@ impl Scripted {
         self.state().counts
     }
 
+    /// How many statements on this table, or of this text, are at work now.
+    pub fn running_on(&self, target: &str) -> usize {
+        self.state().running.values().filter(|running| running.target == target).count()
+    }
+
     /// The next `times` calls of `operation` fail; `usize::MAX` is all of them.
     pub fn fail(&self, operation: Operation, error: Error, times: usize) {
         self.befall(operation, OpenFault::Fail(error), times);

@@ -5,30 +5,37 @@ use std::vec;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::stream;
-use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
+use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle, Target};
 use tokio_util::sync::CancellationToken;
 
 use super::{Counts, Scripted, StreamFault};
 
-/// How a running statement is stopped from outside.
-pub(super) type Running = CancellationToken;
+/// A statement at work, as seen from outside.
+pub(super) struct Running {
+    pub(super) target: String,
+    pub(super) stop: CancellationToken,
+}
 
 /// A statement at work; dropping it without an outcome counts as dropped.
 pub(super) struct Work {
     pub(super) id: String,
     source: Scripted,
-    stop: Running,
+    stop: CancellationToken,
     ended: bool,
 }
 
 impl Work {
     /// Begins a statement: it has an id before anything can go wrong.
-    pub(super) fn begin(source: &Scripted, cx: &Context) -> Self {
+    pub(super) fn begin(source: &Scripted, cx: &Context, target: &Target) -> Self {
+        let target = match target {
+            Target::Table(table) => table.name.to_string(),
+            Target::Statement { text, .. } => text.clone(),
+        };
         let mut state = source.state();
         state.statements += 1;
         let id = format!("scripted-{}", state.statements);
         let stop = CancellationToken::new();
-        state.running.insert(id.clone(), stop.clone());
+        state.running.insert(id.clone(), Running { target, stop: stop.clone() });
         state.counts.started += 1;
         state.counts.running += 1;
         drop(state);
@@ -77,26 +84,35 @@ impl Drop for Work {
     }
 }
 
-/// The stream of `rows`, in batches.
-pub(super) fn stream_of(cx: &Context, work: Work, rows: &RecordBatch) -> BatchStream {
+/// The stream of `rows`, in batches; it ends unless it is `endless`.
+pub(super) fn stream_of(
+    cx: &Context,
+    work: Work,
+    rows: &RecordBatch,
+    endless: bool,
+) -> BatchStream {
     let size = work.source.script().batch_rows;
     let pieces: Vec<_> = (0..rows.num_rows())
         .step_by(size)
         .map(|from| rows.slice(from, size.min(rows.num_rows() - from)))
         .collect();
-    serve(cx, work, rows.schema(), pieces)
+    let fault = if endless {
+        StreamFault::HangAfter { batches: pieces.len() }
+    } else {
+        work.source.state().stream_fault.clone()
+    };
+    serve(cx, work, rows.schema(), pieces, fault)
 }
 
-/// The stream of `batches`.
-pub(super) fn serve(
+fn serve(
     cx: &Context,
     work: Work,
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    fault: StreamFault,
 ) -> BatchStream {
     let summary = SummaryHandle::default();
     summary.update(|s| s.statement_id = Some(work.id.clone()));
-    let fault = work.source.state().stream_fault.clone();
     let feed = Feed { cx: cx.clone(), work, batches: batches.into_iter(), fault, given: 0 };
     let items = stream::unfold(Some(feed), |feed| async { feed?.next().await });
     BatchStream::with_summary(schema, items, summary)

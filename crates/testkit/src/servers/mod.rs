@@ -32,7 +32,7 @@ pub enum ServerError {
 
 impl ServerError {
     /// Of an operation on files or processes, said in words.
-    pub(crate) fn failed(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+    pub fn failed(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::Failed(format!("{what}: {why}"))
     }
 

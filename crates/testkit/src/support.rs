@@ -1,0 +1,116 @@
+//! The findings of a run, from which the support table is made.
+//!
+//! A whole run (no filter on the command line) writes `<backend>.json` into the folder that
+//! `ORBIT_SUPPORT_DIR` names:
+//!
+//! ```json
+//! {
+//!   "format": 1,
+//!   "backend": "local",
+//!   "kind": "file",
+//!   "server": "a folder",
+//!   "claims": [
+//!     { "name": "files.read", "backend": 1, "connected": 1 }
+//!   ],
+//!   "trials": [
+//!     {
+//!       "mode": "bare",
+//!       "group": "files",
+//!       "trial": "list_is_in_byte_order",
+//!       "needs": ["files.read", "files.write"],
+//!       "outcome": "passed",
+//!       "reason": null
+//!     }
+//!   ]
+//! }
+//! ```
+//!
+//! `claims` stand in the contract's order; a level is 0 for off, 1 for on, or a limit's value.
+//! `server` and `connected` are null when no server was to be had. `outcome` is `passed`,
+//! `failed` or `ignored`, and the latter two say why in `reason`. Trials are sorted by group,
+//! trial and mode; those of the group `types` are named after the suite's type cases.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Mode, Stand};
+use crate::claims::Claims;
+use crate::subject::{Stop, Verdict};
+use crate::suite::Trial;
+
+/// How one trial ended.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    Ignored(String),
+}
+
+impl Outcome {
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Ok(()) => Self::Passed,
+            Err(Stop::Failed(reason)) => Self::Failed(reason.clone()),
+            Err(Stop::Ignored(reason)) => Self::Ignored(reason.clone()),
+        }
+    }
+}
+
+/// One trial and how it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Finding {
+    group: &'static str,
+    trial: String,
+    mode: Mode,
+    needs: Vec<&'static str>,
+    outcome: Outcome,
+}
+
+impl Finding {
+    pub(crate) fn new(mode: Mode, trial: &Trial, outcome: Outcome) -> Self {
+        let Trial { group, name, needs, .. } = trial;
+        Self { group, trial: name.to_string(), mode, needs: needs.clone(), outcome }
+    }
+
+    fn to_json(&self) -> Value {
+        let (outcome, reason) = match &self.outcome {
+            Outcome::Passed => ("passed", None),
+            Outcome::Failed(reason) => ("failed", Some(reason)),
+            Outcome::Ignored(reason) => ("ignored", Some(reason)),
+        };
+        json!({
+            "mode": self.mode.to_string(),
+            "group": self.group,
+            "trial": self.trial,
+            "needs": self.needs,
+            "outcome": outcome,
+            "reason": reason,
+        })
+    }
+}
+
+pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding]) -> io::Result<()> {
+    let backend = stand.subject.backend;
+    let (fixture, connected) = stand.known();
+    let level = |(name, level)| {
+        let connected = connected.as_ref().map(|c| c.level(name));
+        json!({ "name": name, "backend": level, "connected": connected })
+    };
+    let claims: Vec<_> = Claims::of(&backend.capability).iter().map(level).collect();
+    let mut findings: Vec<_> = findings.iter().collect();
+    findings.sort_by_key(|f| (f.group, f.trial.clone(), f.mode.to_string()));
+    let document = json!({
+        "format": 1,
+        "backend": backend.name,
+        "kind": backend.kind.to_string(),
+        "server": fixture.map(|f| f.server.as_str()),
+        "claims": claims,
+        "trials": findings.into_iter().map(Finding::to_json).collect::<Vec<_>>(),
+    });
+    fs::create_dir_all(folder)?;
+    let text = serde_json::to_string_pretty(&document)?;
+    fs::write(folder.join(format!("{}.json", backend.name)), text + "\n")
+}
