@@ -110,12 +110,11 @@ impl Expander<'_> {
             let message = "a `${` holds no variable's name".to_owned();
             return Err((message, "write `${NAME}`, or `$$` for a `$`"));
         }
-        let value = match self.environment.get(name).map(|v| v.to_str().ok_or(())).transpose() {
-            Ok(value) => value,
-            Err(()) => {
-                return Err((format!("the variable `{name}` is not UTF-8 text"), "set it again"));
-            }
-        };
+        let value = self.environment.get(name).map(|value| {
+            let message = format!("the variable `{name}` is not UTF-8 text");
+            value.to_str().ok_or((message, "set it again"))
+        });
+        let value = value.transpose()?;
         match fallback.map(|f| f.split_at_checked(1).unwrap_or((f, ""))) {
             None => value.map(str::to_owned).ok_or_else(|| {
                 let message = format!("the variable `{name}` is not set");

@@ -35,43 +35,39 @@ enum Case {
 }
 
 fn place(tree: &mut Node, names: &[&str], leaf: Node, case: Case) -> Result<(), Problem> {
-    if names.iter().any(|name| name.is_empty()) {
-        let message = "a name in the path of the setting is empty";
-        return Err(Problem::new(KeyPath::default(), leaf.origin, message));
-    }
-    let mut node = tree;
-    for name in names {
-        node = child(node, name, &leaf.origin, case)?;
-    }
-    *node = leaf;
-    Ok(())
+    let origin = leaf.origin.clone();
+    let outcome = if names.iter().any(|name| name.is_empty()) {
+        Err("a name in the path of the setting is empty".to_owned())
+    } else {
+        lay(tree, names, leaf, case)
+    };
+    outcome.map_err(|message| Problem::new(KeyPath::default(), origin, message))
 }
 
-/// The node under `name`, made if it is not there; what is not a map gives way to one.
-fn child<'a>(
-    node: &'a mut Node,
-    name: &str,
-    origin: &Origin,
-    case: Case,
-) -> Result<&'a mut Node, Problem> {
+/// Lays `leaf` under `names`; what is not a map gives way to one.
+fn lay(node: &mut Node, names: &[&str], leaf: Node, case: Case) -> Result<(), String> {
+    let [name, rest @ ..] = names else {
+        *node = leaf;
+        return Ok(());
+    };
     if !matches!(node.value, Value::Map(_)) {
-        *node = Node::map(Vec::new(), origin.clone());
+        *node = Node::map(Vec::new(), leaf.origin.clone());
     }
-    let Value::Map(entries) = &mut node.value else { unreachable!("it was made a map above") };
+    let Value::Map(entries) = &mut node.value else { return Ok(()) };
     let index = match find(entries, name, case) {
         Found::One(index) => index,
         Found::Several => {
-            let message = format!("several settings are named `{name}` but for their case");
-            return Err(Problem::new(KeyPath::default(), origin.clone(), message));
+            return Err(format!("several settings are named `{name}` but for their case"));
         }
         Found::None => {
-            let key = if case == Case::Folded { name.to_lowercase() } else { name.to_owned() };
-            let node = Node { value: Value::Null, origin: origin.clone() };
-            entries.push(Entry { key, key_origin: origin.clone(), node });
+            let key = if case == Case::Folded { name.to_lowercase() } else { (*name).to_owned() };
+            let key_origin = leaf.origin.clone();
+            let node = Node { value: Value::Null, origin: leaf.origin.clone() };
+            entries.push(Entry { key, key_origin, node });
             entries.len() - 1
         }
     };
-    Ok(&mut entries[index].node)
+    lay(&mut entries[index].node, rest, leaf, case)
 }
 
 enum Found {

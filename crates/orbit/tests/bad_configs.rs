@@ -38,7 +38,8 @@ fn told_with(
 }
 
 fn without(folder: &Path, text: &str) -> String {
-    text.replace(&format!("{}/", folder.display()), "")
+    let folder = folder.display().to_string();
+    text.replace(&format!("{folder}/"), "").replace(&folder, "FOLDER")
 }
 
 fn told(yaml: &str) -> String {
