@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Delta tables over any file datasource: the present state and every old one that the log
+//! can still rebuild.
+//!
+//! [`format()`] gives the engine what it needs to open such tables. The log is read and replayed
+//! by delta-rs; this crate decides what delta-rs may see: a [`TableStore`](store::TableStore)
+//! knows one table of one query and nothing else, neither other folders nor other stores.
+
+mod error;
+mod format;
+mod load;
+mod log;
+mod provider;
+mod root;
+mod snapshots;
+mod store;
+
+use std::sync::Arc;
+
+use orbit_engine::TableFormat;
+
+/// The Delta format, with a cache of its own of the states that were read.
+pub fn format() -> Arc<dyn TableFormat> {
+    Arc::new(format::Delta::default())
+}
