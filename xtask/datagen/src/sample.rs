@@ -14,6 +14,7 @@ pub(crate) fn write(out: &Path) -> anyhow::Result<()> {
     let parquet = |name: &str| out.join(format!("{name}.parquet"));
     let rows = ROW_GROUP_ROWS_MAX;
     write_parquet(tpch::lineitem(SCALE), &parquet("lineitem"), Pages::Zstd, rows)?;
+    write_parquet(tpch::orders(SCALE), &parquet("orders"), Pages::Zstd, rows)?;
     write_parquet(tpch::customer(SCALE), &parquet("customer"), Pages::Zstd, rows)?;
     write_parquet(tpch::part(SCALE), &parquet("part"), Pages::Zstd, rows)?;
     write_parquet(tpch::supplier(SCALE), &parquet("supplier"), Pages::Zstd, rows)?;

@@ -52,7 +52,7 @@ impl Part {
             Facade => {
                 matches!(other, Core | Kind | Cloud | Backend | Layers | Engine | Delta)
             }
-            Self::Door => matches!(other, Core | Facade),
+            Self::Door => matches!(other, Core | Engine | Facade),
             Self::Example => matches!(other, Core | Backend | Engine | Delta | Facade),
         }
     }

@@ -24,7 +24,8 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
 fn check_file(file: &TextFile) -> Vec<Finding> {
     let mut findings = forbidden(file);
     if file.has_extension("rs") && !is_template(&file.path) {
-        if !file.text.starts_with("//!") {
+        let documented = ["//!", "#![doc = include_str!("];
+        if !documented.iter().any(|start| file.text.starts_with(start)) {
             findings.push(Finding::line(&file.path, 1, "starts without `//!`"));
         }
         let lines = file.text.lines().count();
@@ -71,6 +72,7 @@ mod tests {
     fn a_module_says_what_it_is_for() {
         assert_eq!(messages("a.rs", "fn a() {}\n"), ["a.rs:1: starts without `//!`"]);
         assert!(messages("a.rs", "//! What it is for.\n").is_empty());
+        assert!(messages("lib.rs", "#![doc = include_str!(\"../README.md\")]\n").is_empty());
         assert!(messages("a.md", "fn a() {}\n").is_empty());
     }
 
