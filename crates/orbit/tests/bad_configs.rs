@@ -1,5 +1,11 @@
 //! Configurations that cannot be used: what a person is told, word by word.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a step that fails is a test that fails"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Configurations that can be used: where they are found, and what overrides what.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
 use std::path::{Path, PathBuf};
 
 use insta::{assert_debug_snapshot, assert_snapshot};
