@@ -42,6 +42,24 @@ pub fn behaviour(subject: Subject) -> ExitCode {
     if empty || written.is_err() { ExitCode::FAILURE } else { conclusion.exit_code() }
 }
 
+/// Runs only the trials of these names (`group::trial`), bare and without a test harness, and
+/// answers how each ended: by this a test shows that a trial can fail.
+///
+/// # Errors
+/// When no runtime can be started.
+pub fn examine(subject: Subject, names: &[&str]) -> std::io::Result<Vec<(String, Verdict)>> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let run = Run {
+        stand: Arc::new(Stand::new(subject)),
+        runtime,
+        required: false,
+        findings: Mutex::new(Vec::new()),
+    };
+    let named = trials().into_iter().map(|t| (format!("{}::{}", t.group, t.name), t));
+    let named = named.filter(|(name, _)| names.contains(&name.as_str()));
+    Ok(named.map(|(name, trial)| (name, run.judge(Mode::Bare, &trial))).collect())
+}
+
 struct Run {
     stand: Arc<Stand>,
     runtime: Runtime,
@@ -65,10 +83,7 @@ fn chosen(run: &Arc<Run>) -> Vec<MimicTrial> {
 
 impl Run {
     fn conduct(&self, mode: Mode, trial: &Trial) -> Result<Completion, Failed> {
-        let verdict = catch_unwind(AssertUnwindSafe(|| {
-            self.runtime.block_on(attempt(&self.stand, mode, trial))
-        }));
-        let verdict = verdict.unwrap_or_else(|panic| Err(Stop::failed(said(panic.as_ref()))));
+        let verdict = self.judge(mode, trial);
         let verdict = match verdict {
             Err(Stop::Ignored(reason)) if self.required && self.lacks_server() => {
                 Err(Stop::Failed(format!("{REQUIRE}=all, but {reason}")))
@@ -82,6 +97,13 @@ impl Run {
             Err(stop @ Stop::Ignored(_)) => Ok(Completion::ignored_with(stop)),
             Err(Stop::Failed(message)) => Err(Failed::from(message)),
         }
+    }
+
+    /// Tries, and takes a panic for a failure.
+    fn judge(&self, mode: Mode, trial: &Trial) -> Verdict {
+        let attempt = || self.runtime.block_on(attempt(&self.stand, mode, trial));
+        let verdict = catch_unwind(AssertUnwindSafe(attempt));
+        verdict.unwrap_or_else(|panic| Err(Stop::failed(said(panic.as_ref()))))
     }
 
     fn lacks_server(&self) -> bool {

@@ -1,34 +1,5 @@
-//! The findings of a run, from which the support table is made.
-//!
-//! A whole run (no filter on the command line) writes `<backend>.json` into the folder that
-//! `ORBIT_SUPPORT_DIR` names:
-//!
-//! ```json
-//! {
-//!   "format": 1,
-//!   "backend": "local",
-//!   "kind": "file",
-//!   "server": "a folder",
-//!   "claims": [
-//!     { "name": "files.read", "backend": 1, "connected": 1 }
-//!   ],
-//!   "trials": [
-//!     {
-//!       "mode": "bare",
-//!       "group": "files",
-//!       "trial": "list_is_in_byte_order",
-//!       "needs": ["files.read", "files.write"],
-//!       "outcome": "passed",
-//!       "reason": null
-//!     }
-//!   ]
-//! }
-//! ```
-//!
-//! `claims` stand in the contract's order; a level is 0 for off, 1 for on, or a limit's value.
-//! `server` and `connected` are null when no server was to be had. `outcome` is `passed`,
-//! `failed` or `ignored`, and the latter two say why in `reason`. Trials are sorted by group,
-//! trial and mode; those of the group `types` are named after the suite's type cases.
+//! The findings of a run, from which the support table is made; the crate's documentation
+//! shows their shape.
 
 use std::fs;
 use std::io;
