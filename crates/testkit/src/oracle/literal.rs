@@ -41,7 +41,7 @@ impl Kind {
             | "timestamp with time zone"
             | "timestamptz" => Self::Instant,
             "time" | "time without time zone" => Self::Time,
-            "interval" => Self::Interval,
+            interval if interval.starts_with("interval") => Self::Interval,
             _ => Self::Other,
         }
     }

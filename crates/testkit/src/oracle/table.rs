@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
@@ -92,8 +94,8 @@ impl Table {
         let mut fields = Vec::new();
         let mut arrays = Vec::new();
         for (at, column) in self.columns.iter().enumerate() {
-            let values = self.rows.iter().map(|row| row[at].as_deref());
-            let array = array(&column.sql_type, values)?;
+            let mut values = self.rows.iter().map(|row| row[at].as_deref());
+            let array = array(&column.sql_type, &mut values)?;
             fields.push(Field::new(&column.name, array.data_type().clone(), true));
             arrays.push(array);
         }
@@ -103,11 +105,17 @@ impl Table {
 
 fn array<'a>(
     sql_type: &str,
-    values: impl Iterator<Item = Option<&'a str>>,
+    values: &mut dyn Iterator<Item = Option<&'a str>>,
 ) -> Result<ArrayRef, ArrowError> {
     if sql_type == "bytea" {
         let bytes: Vec<_> = values.map(|value| value.and_then(literal::bytes)).collect();
         return Ok(Arc::new(BinaryArray::from_iter(bytes)));
+    }
+    if sql_type == "timestamptz" {
+        let mut local = values.map(|value| value.map(|v| v.trim_end_matches("+00")));
+        let instants = array("timestamp", &mut local)?;
+        let instants = instants.as_primitive::<TimestampMicrosecondType>().clone();
+        return Ok(Arc::new(instants.with_timezone("UTC")));
     }
     let texts: StringArray = values.collect();
     let data_type = arrow_type(sql_type)
@@ -131,7 +139,6 @@ fn arrow_type(sql_type: &str) -> Option<DataType> {
         "bool" => DataType::Boolean,
         "date" => DataType::Date32,
         "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
-        "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         "time" => DataType::Time64(TimeUnit::Microsecond),
         _ => return None,
     })
