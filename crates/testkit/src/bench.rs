@@ -113,6 +113,7 @@ pub(crate) struct Bench {
     pub(crate) trial: String,
     pub(crate) datasource: Arc<dyn Datasource>,
     pub(crate) bare: Arc<dyn Datasource>,
+    cx: Context,
 }
 
 impl Bench {
@@ -120,7 +121,8 @@ impl Bench {
         let fixture = stand.fixture().await?;
         let bare = stand.connected(Mode::Bare, fixture).await?;
         let datasource = stand.connected(mode, fixture).await?;
-        Ok(Self { stand: Arc::clone(stand), mode, trial, datasource, bare })
+        let cx = Context::builder().timeout(TRIAL_TIMEOUT).build();
+        Ok(Self { stand: Arc::clone(stand), mode, trial, datasource, bare, cx })
     }
 
     /// A datasource of this trial's own, which it may close.
@@ -149,7 +151,7 @@ impl Bench {
 
     /// A context that ends with the trial.
     pub(crate) fn cx(&self) -> Context {
-        Context::builder().timeout(TRIAL_TIMEOUT).build()
+        self.cx.child()
     }
 
     /// What the datasource claims, now that it is connected.

@@ -78,7 +78,10 @@ impl Liar {
     }
 
     fn truth(&self) -> &dyn SqlDatasource {
-        self.truth.facets().sql.expect("a scripted source has tables")
+        match self.truth.facets().sql {
+            Some(sql) => sql,
+            None => unreachable!("a scripted source has tables"),
+        }
     }
 
     /// What the source is really asked.

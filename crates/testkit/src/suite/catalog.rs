@@ -92,7 +92,7 @@ async fn parent_and_name_filter(bench: &Bench) -> Verdict {
     let parent = vec!["behaviour_no_such_parent".to_owned()];
     let elsewhere = list(bench, ListTables { parent, ..ListTables::default() }).await;
     ensure!(
-        elsewhere.as_ref().map_or(true, |t| t.is_empty()),
+        elsewhere.as_ref().map_or(true, Vec::is_empty),
         "a parent that does not exist holds {elsewhere:?}"
     );
     Ok(())

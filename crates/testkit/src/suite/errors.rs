@@ -97,7 +97,7 @@ async fn failures(
         errors.push(("a stat", files.stat(&cx, Stat { key: key.clone() }).await.map(drop)));
         let read = Read { key: key.clone(), range: None, if_match: None };
         errors.push(("a read", files.read(&cx, read).await.map(drop)));
-        let read = ReadRanges { key: key.clone(), ranges: vec![0..1], if_match: None };
+        let read = ReadRanges { key: key.clone(), ranges: vec![0..1, 1..2], if_match: None };
         errors.push(("a read of ranges", files.read_ranges(&cx, read).await.map(drop)));
         let copy =
             Copy { from: key.clone(), to: bench.key("to"), condition: WriteCondition::Always };

@@ -83,7 +83,8 @@ async fn has_the_facets_that_it_claims(bench: &Bench) -> Verdict {
 async fn layers_change_no_claim(bench: &Bench) -> Verdict {
     let (bare, own) = (claims_of(bench.bare.as_ref()), bench.claims());
     ensure!(bare == own, "bare it claims {bare:?}, here {own:?}");
-    let dialect = |d: &dyn orbit_core::Datasource| d.facets().sql.map(|sql| sql.dialect());
+    let dialect =
+        |d: &dyn orbit_core::Datasource| d.facets().sql.map(orbit_core::SqlDatasource::dialect);
     ensure!(
         dialect(bench.bare.as_ref()) == dialect(bench.datasource.as_ref()),
         "the dialect is not the bare datasource's"
