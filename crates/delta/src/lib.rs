@@ -2,8 +2,8 @@
 //! can still rebuild.
 //!
 //! [`format()`] gives the engine what it needs to open such tables. The log is read and replayed
-//! by delta-rs; this crate decides what delta-rs may see: a [`TableStore`](store::TableStore)
-//! knows one table of one query and nothing else, neither other folders nor other stores.
+//! by delta-rs; this crate decides what delta-rs may see: one table of one query and nothing
+//! else, neither other folders nor other stores.
 
 mod error;
 mod format;

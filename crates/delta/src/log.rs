@@ -165,7 +165,7 @@ impl Log {
                 .with_hint(format!("the table has versions {first} to {last}")));
         }
         let checkpoint = self.complete_checkpoints().take_while(|c| *c <= version).last();
-        let begin = checkpoint.map_or(0, |c| c + 1);
+        let begin = checkpoint.map_or(0, |c| c.saturating_add(1));
         if let Some(hole) = (begin..=version).find(|v| !self.commits.contains(v)) {
             return Err(broken(&commit_name(hole), "a commit is missing from the log"));
         }

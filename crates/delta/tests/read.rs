@@ -1,6 +1,8 @@
 //! Reading tables that delta-rs wrote: the present, old versions, partitions, commits that
 //! come while queries run, names that need care.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod support;
 #[path = "support/write.rs"]
 mod write;

@@ -193,7 +193,7 @@ impl Table {
             Ok(frame) => frame.collect().await,
             Err(error) => Err(error),
         };
-        Ok(pretty_format_batches(&batches.map_err(to_orbit)?).unwrap().to_string())
+        Ok(pretty_format_batches(&batches.map_err(|e| to_orbit(&e))?).unwrap().to_string())
     }
 
     /// The single value that `sql` answers.
@@ -204,8 +204,8 @@ impl Table {
     }
 }
 
-fn to_orbit(error: DataFusionError) -> Error {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+fn to_orbit(error: &DataFusionError) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if let Some(error) = inner.downcast_ref::<Error>() {
             return error.clone();
