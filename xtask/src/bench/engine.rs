@@ -98,7 +98,7 @@ fn prepare(options: &Options, engines: &[&str]) -> Result<Bench> {
     ensure!(options.runs > 0, "at least one run is needed");
     testbed::install(&["peers".to_owned()])?;
     let variables = testbed::variables()?;
-    let python = variables.into_iter().find(|(name, _)| *name == "ORBIT_TESTBED_PEERS");
+    let python = variables.into_iter().find(|(name, _)| *name == "ORBIT_PEERS_PYTHON");
     let profile = options.cargo_profile.as_str();
     let mut packages = vec![("datagen", "datagen")];
     let rust = [("orbit", "orbit-cli"), ("datafusion", "datafusion-plain")];

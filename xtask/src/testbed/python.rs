@@ -20,14 +20,14 @@ pub(super) struct Python {
 pub(super) const DUCKDB: Python = Python {
     name: "duckdb",
     by_default: true,
-    variable: "ORBIT_TESTBED_DUCKDB",
+    variable: "ORBIT_DUCKDB_PYTHON",
     packages: &["duckdb==1.5.5"],
 };
 
 pub(super) const PEERS: Python = Python {
     name: "peers",
     by_default: false,
-    variable: "ORBIT_TESTBED_PEERS",
+    variable: "ORBIT_PEERS_PYTHON",
     packages: &["duckdb==1.5.5", "polars==2.1.0"],
 };
 
@@ -41,7 +41,8 @@ impl Fixture for Python {
     }
 
     fn installed(&self) -> Result<bool> {
-        Ok(self.folder()?.join("complete").exists())
+        let complete = std::fs::read_to_string(self.folder()?.join("complete"));
+        Ok(complete.is_ok_and(|pins| pins == self.pins()))
     }
 
     fn install(&self) -> Result<()> {
@@ -55,7 +56,7 @@ impl Fixture for Python {
         let mut pip = shell::command(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         shell::run(pip.args(self.packages))?;
-        std::fs::write(folder.join("complete"), "")?;
+        std::fs::write(folder.join("complete"), self.pins())?;
         Ok(())
     }
 
@@ -73,9 +74,13 @@ impl Fixture for Python {
 }
 
 impl Python {
-    /// Named after the pins, so that a new pin is a new environment.
+    /// The testkit looks for DuckDB here.
     fn folder(&self) -> Result<PathBuf> {
-        let pins = self.packages.join("+").replace("==", "-");
-        Ok(shell::cache()?.join("testbed").join(format!("python-{pins}")))
+        Ok(shell::cache()?.join("testbed").join(self.name))
+    }
+
+    /// Written when the installation is complete, so that a new pin installs anew.
+    fn pins(&self) -> String {
+        self.packages.join("\n")
     }
 }
