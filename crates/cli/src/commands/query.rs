@@ -1,0 +1,122 @@
+//! `orbit query`: one statement, its result in a format.
+
+use std::path::Path;
+
+use futures::stream::{self, StreamExt};
+use orbit_core::{BatchStream, Context, Effect, Query, Truncation};
+use orbit_engine::Request;
+
+use super::statement;
+use crate::args::{Format, Global, QueryArgs};
+use crate::failure::{Result, note};
+use crate::output::{self, Outcome, Sink, Style};
+use crate::session::{self, Session};
+
+/// Runs it.
+pub(crate) fn run(global: &Global, args: QueryArgs) -> Result<()> {
+    let style = Style::choose(args.format, global.json, args.output.as_deref(), args.show.0)?;
+    let sql = statement::text(&args.statement)?;
+    session::run(global, |session| answer(session, args, sql, style))
+}
+
+async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) -> Result<()> {
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    let sink = Sink::open(output)?;
+    let (cx, progress) = session.begin(args.limits.timeout);
+    // Rows that stream to the same terminal would mix with the line.
+    let streams_to_terminal = sink.is_terminal() && style.format != Format::Table;
+    if !streams_to_terminal && args.show.0.is_some() {
+        progress.draw();
+    }
+    let opened = open(&session, &cx, &args, sql).await;
+    let stream = match opened {
+        Ok(stream) => stream.bounded_by(&cx),
+        Err(failure) => {
+            progress.clear();
+            return Err(failure);
+        }
+    };
+    let outcome = output::pump(stream, style, sink, &progress).await?;
+    tell_end(&session, style, &outcome);
+    Ok(())
+}
+
+async fn open(
+    session: &Session,
+    cx: &Context,
+    args: &QueryArgs,
+    sql: String,
+) -> Result<BatchStream> {
+    let Some(datasource) = &args.on else {
+        let request = Request {
+            sql,
+            parameters: statement::parameters(&args.statement.parameters)?,
+            limit_rows: args.limit,
+            writes_allowed: args.write,
+            paths_allowed: true,
+        };
+        return Ok(session.engine.query(cx, request).await?);
+    };
+    let effect = if args.write { Effect::Write } else { Effect::Read };
+    let query = Query {
+        parameters: statement::parameter_row(&args.statement.parameters)?,
+        ..Query::statement(sql, effect)
+    };
+    let stream = session.engine.pass_through(cx, datasource, query).await?;
+    Ok(match args.limit {
+        Some(limit_rows) => cut(stream, limit_rows),
+        None => stream,
+    })
+}
+
+/// The first rows of a statement that nobody else can put a limit on.
+fn cut(stream: BatchStream, limit_rows: u64) -> BatchStream {
+    let summary = stream.summary_handle();
+    stream.map_batches(|batches| {
+        let start = Some((batches, limit_rows));
+        stream::unfold(start, move |state| {
+            let summary = summary.clone();
+            async move {
+                let (mut batches, left) = state?;
+                let batch = match batches.next().await? {
+                    Ok(batch) => batch,
+                    Err(error) => return Some((Err(error), None)),
+                };
+                let rows = batch.num_rows() as u64;
+                if rows <= left {
+                    return Some((Ok(batch), Some((batches, left - rows))));
+                }
+                summary.update(|summary| {
+                    summary.truncation = Some(Truncation { limit_rows, total_rows: None });
+                });
+                // It is fewer than the rows of one batch.
+                let kept = usize::try_from(left).unwrap_or(usize::MAX);
+                Some((Ok(batch.slice(0, kept)), None))
+            }
+        })
+    })
+}
+
+/// Says on stderr what the rows alone do not.
+pub(super) fn tell_end(session: &Session, style: Style, outcome: &Outcome) {
+    if style.envelope || session.global.json {
+        return;
+    }
+    if let Some(truncation) = &outcome.summary.truncation {
+        let of = match truncation.total_rows {
+            Some(total) => format!("of {} ", output::text::count(total)),
+            None => String::new(),
+        };
+        let limit = output::text::counted(truncation.limit_rows, "row", "rows");
+        note(
+            "note",
+            format_args!("the result {of}was cut at {limit} by the limit; there are more"),
+        );
+    }
+    for warning in &outcome.summary.warnings {
+        note("warning", output::text::printable(warning));
+    }
+    if let (Some(affected), true) = (outcome.summary.rows_affected, style.format != Format::Table) {
+        note("note", output::text::counted(affected, "row written", "rows written"));
+    }
+}

@@ -1,0 +1,46 @@
+//! Logs on stderr.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::args::{Global, LogFormat, LogLevel};
+
+/// Starts logging.
+///
+/// Only ORBIT's own crates may say more than warnings: drivers log requests, tokens and rows
+/// at their lower levels.
+pub(crate) fn start(global: &Global) {
+    let level = level(global);
+    let filter =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("orbit", level);
+    let ansi = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+    let lines = match global.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // A second subscriber in one process can only be a test's, and that one stands.
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().ok();
+}
+
+fn level(global: &Global) -> LevelFilter {
+    let said = match global.log_level {
+        Some(LogLevel::Error) => LevelFilter::ERROR,
+        Some(LogLevel::Warn) | None => LevelFilter::WARN,
+        Some(LogLevel::Info) => LevelFilter::INFO,
+        Some(LogLevel::Debug) => LevelFilter::DEBUG,
+        Some(LogLevel::Trace) => LevelFilter::TRACE,
+    };
+    let verbose = match global.verbose {
+        0 => said,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    said.max(verbose)
+}
