@@ -96,7 +96,7 @@ fn parse(group: &str, text: &str) -> Result<Vec<Query>, String> {
             expectation = Expectation::Or(said.trim().to_string());
         } else if line.strip_prefix("-- expect:").is_some_and(|said| said.trim() == "refused") {
             expectation = Expectation::Refused;
-        } else if !line.starts_with("--") && !(line.is_empty() && sql.is_empty()) {
+        } else if !line.starts_with("--") && (!line.is_empty() || !sql.is_empty()) {
             sql.push_str(line);
             sql.push('\n');
         }

@@ -103,9 +103,9 @@ impl Table {
     }
 }
 
-fn array<'a>(
+fn array(
     sql_type: &str,
-    values: &mut dyn Iterator<Item = Option<&'a str>>,
+    values: &mut dyn Iterator<Item = Option<&str>>,
 ) -> Result<ArrayRef, ArrowError> {
     if sql_type == "bytea" {
         let bytes: Vec<_> = values.map(|value| value.and_then(literal::bytes)).collect();
