@@ -191,9 +191,10 @@ pub(crate) fn headline(error: &Error) -> String {
 fn causes(headline: &str, mut cause: Option<&(dyn StdError + 'static)>) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     while let Some(error) = cause {
-        let text = match error.downcast_ref::<Error>() {
-            Some(error) => self::headline(error),
-            None => error.to_string(),
+        let text = match (error.downcast_ref::<Error>(), error.downcast_ref::<io::Error>()) {
+            (Some(error), _) => self::headline(error),
+            (None, Some(error)) => io_text(error),
+            (None, None) => error.to_string(),
         };
         let said = std::iter::once(headline).chain(told.iter().map(String::as_str));
         if !text.is_empty() && !said.into_iter().any(|earlier| earlier.contains(&text)) {

@@ -16,7 +16,7 @@ const QUERIES: &[(&str, &[&str])] = &[
     ("missing_group_by", &["SELECT customer, sum(price) FROM lake.orders"]),
     ("aggregate_in_where", &["SELECT id FROM lake.orders WHERE sum(price) > 1"]),
     ("two_statements", &["SELECT 1; SELECT 2"]),
-    ("nothing", &["-- only a comment"]),
+    ("nothing", &["--", "-- only a comment"]),
     ("missing_parameter", &["SELECT * FROM lake.orders WHERE id = $id"]),
     ("unused_parameter", &["--param", "id=1", "SELECT 1"]),
     ("overflow", &["SELECT 9223372036854775807 + id FROM lake.orders"]),

@@ -27,7 +27,7 @@ fn get_does_not_overwrite() {
     assert_eq!(place.run(&["get", "lake:notes/readme.txt"]).code, Some(0));
     assert_eq!(place.read("readme.txt"), "hello\n");
     place.write("readme.txt", "mine");
-    insta::assert_snapshot!(place.run(&["get", "lake:notes/readme.txt"]), @"");
+    insta::assert_snapshot!("get_refused", place.run(&["get", "lake:notes/readme.txt"]));
     assert_eq!(place.read("readme.txt"), "mine");
     assert_eq!(place.run(&["get", "--force", "lake:notes/readme.txt"]).code, Some(0));
     assert_eq!(place.read("readme.txt"), "hello\n");
@@ -40,7 +40,7 @@ fn put_does_not_overwrite() {
     assert_eq!(place.run(&["put", "a.txt", "drop:in/"]).code, Some(0));
     assert_eq!(place.read("drop/in/a.txt"), "one");
     place.write("a.txt", "two");
-    insta::assert_snapshot!(place.run(&["put", "a.txt", "drop:in/a.txt"]), @"");
+    insta::assert_snapshot!("put_refused", place.run(&["put", "a.txt", "drop:in/a.txt"]));
     assert_eq!(place.read("drop/in/a.txt"), "one");
     assert_eq!(place.run(&["put", "--force", "a.txt", "drop:in/a.txt"]).code, Some(0));
     assert_eq!(place.read("drop/in/a.txt"), "two");
@@ -52,7 +52,7 @@ fn put_does_not_overwrite() {
 fn writing_needs_the_configuration() {
     let place = Place::lake();
     place.write("a.txt", "one");
-    insta::assert_snapshot!(place.run(&["put", "a.txt", "lake:a.txt"]), @"");
+    insta::assert_snapshot!("put_not_allowed", place.run(&["put", "a.txt", "lake:a.txt"]));
     assert_eq!(place.run(&["rm", "lake:orders.csv"]).code, Some(6));
     assert!(place.exists("lake/orders.csv") && !place.exists("lake/a.txt"));
 }
@@ -63,13 +63,13 @@ fn rm_does_not_recurse_unless_told() {
     for name in ["drop/a/1", "drop/a/b/2", "drop/ab", "drop/c"] {
         place.write(name, "x");
     }
-    insta::assert_snapshot!(place.run(&["rm", "drop:a"]), @"");
+    insta::assert_snapshot!("rm_of_a_folder", place.run(&["rm", "drop:a"]));
     assert_eq!(place.run(&["rm", "drop:a/"]).code, Some(4));
     assert_eq!(place.run(&["rm", "drop:missing"]).code, Some(5));
     assert!(place.exists("drop/a/1"));
     assert_eq!(place.run(&["rm", "drop:c"]).code, Some(0));
     assert!(!place.exists("drop/c"));
-    insta::assert_snapshot!(place.run(&["rm", "-r", "drop:a"]), @"");
+    insta::assert_snapshot!("rm_recursive", place.run(&["rm", "-r", "drop:a"]));
     assert!(!place.exists("drop/a/1") && !place.exists("drop/a/b/2") && place.exists("drop/ab"));
     assert_eq!(place.run(&["rm", "-r", "drop:"]).code, Some(2));
     assert!(place.exists("drop/ab"));

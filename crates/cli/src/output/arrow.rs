@@ -3,8 +3,9 @@
 use std::mem;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::writer::{FileWriter, StreamWriter};
-use arrow_schema::SchemaRef;
+use arrow_ipc::MetadataVersion;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_schema::{ArrowError, SchemaRef};
 
 use super::{Outcome, RowWriter};
 use crate::failure::{Failure, Result};
@@ -27,6 +28,13 @@ impl Ipc {
     }
 }
 
+/// Many readers expect the first message right after the eight bytes of the mark.
+fn file_writer(schema: &SchemaRef) -> Result<FileWriter<Vec<u8>>, ArrowError> {
+    const ALIGNMENT_BYTES: usize = 8;
+    let options = IpcWriteOptions::try_new(ALIGNMENT_BYTES, false, MetadataVersion::V5)?;
+    FileWriter::try_new_with_options(Vec::new(), schema, options)
+}
+
 impl Writer {
     fn take_bytes(&mut self, out: &mut Vec<u8>) {
         let written = match self {
@@ -43,7 +51,7 @@ impl Writer {
 impl RowWriter for Ipc {
     fn begin(&mut self, schema: &SchemaRef, out: &mut Vec<u8>) -> Result<()> {
         let started = match self.as_file {
-            true => FileWriter::try_new(Vec::new(), schema).map(Writer::File),
+            true => file_writer(schema).map(Writer::File),
             false => StreamWriter::try_new(Vec::new(), schema).map(Writer::Stream),
         };
         self.writer.insert(started.map_err(Failure::format)?).take_bytes(out);

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_buffer::NullBuffer;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_json::EncoderOptions;
 use arrow_json::writer::{NullableEncoder, make_encoder};
@@ -28,7 +29,7 @@ impl Default for Csv {
 /// The values of a column.
 enum Cells<'a> {
     Text(&'a StringArray),
-    Plain(&'a dyn Array, ArrayFormatter<'a>),
+    Plain(Option<NullBuffer>, ArrayFormatter<'a>),
     /// Lists, structs and maps are JSON texts.
     Nested(NullableEncoder<'a>),
 }
@@ -43,7 +44,7 @@ impl<'a> Cells<'a> {
             return make_encoder(field, array, nested).map(Self::Nested).map_err(Failure::format);
         }
         let formatter = ArrayFormatter::try_new(array, &OPTIONS).map_err(Failure::format)?;
-        Ok(Self::Plain(array, formatter))
+        Ok(Self::Plain(array.logical_nulls(), formatter))
     }
 
     /// Appends the value of a row.
@@ -55,7 +56,7 @@ impl<'a> Cells<'a> {
                 quote(array.value(row).as_bytes(), out);
                 return Ok(());
             }
-            Self::Plain(array, _) if array.is_null(row) => return Ok(()),
+            Self::Plain(Some(nulls), _) if nulls.is_null(row) => return Ok(()),
             Self::Plain(_, formatter) => {
                 let value = formatter.value(row).try_to_string().map_err(Failure::format)?;
                 scratch.extend_from_slice(value.as_bytes());
