@@ -12,9 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", lake.display());
 
     let mut files = Vec::new();
-    if lake.exists() {
-        collect(&lake, &mut files)?;
-    }
+    collect(&lake, &mut files)?;
     files.sort();
     let mut list = String::from("&[\n");
     for file in &files {

@@ -30,7 +30,7 @@ async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) ->
     }
     let opened = open(&session, &cx, &args, sql).await;
     let stream = match opened {
-        Ok(stream) => stream.bounded_by(&cx),
+        Ok(stream) => output::in_background(stream, &cx),
         Err(failure) => {
             progress.clear();
             return Err(failure);

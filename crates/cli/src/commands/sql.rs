@@ -152,7 +152,8 @@ impl Shell<'_> {
                 progress.draw();
             }
             let opened = self.session.engine.query(&cx, request).await;
-            let stream = opened.inspect_err(|_| progress.clear())?.bounded_by(&cx);
+            let stream = opened.inspect_err(|_| progress.clear())?;
+            let stream = output::in_background(stream, &cx);
             output::pump(stream, style, Sink::stdout(), &progress).await
         });
         let answered = answered.map_err(|failure| match self.session.interrupts.exit_code() {
