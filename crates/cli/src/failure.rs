@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use orbit::{ConfigError, ConfigProblem};
-use orbit_core::{Error, ErrorKind, Retry, WriteEffect};
+use orbit_core::{Error, ErrorKind, Operation, Retry, WriteEffect};
 use serde_json::{Map, Value, json};
 
 use crate::exit;
@@ -219,7 +219,7 @@ fn details(error: &Error) -> Map<String, Value> {
         error.context().map(|(key, value)| (key.to_owned(), value.into())).collect();
     let fields = [
         ("datasource", error.datasource().into()),
-        ("operation", error.operation().map(|o| o.as_str()).into()),
+        ("operation", error.operation().map(Operation::as_str).into()),
         ("vendor_code", error.vendor_code().into()),
         ("retry_after_ms", retry_after_ms),
         ("write_effect", write_effect.into()),

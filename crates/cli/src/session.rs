@@ -47,7 +47,7 @@ pub(crate) fn load(global: &Global) -> Result<Config> {
 
 impl Session {
     /// Opens the configuration; datasources connect when they are used.
-    fn open(global: &Global, at_prompt: bool) -> Result<Self> {
+    fn open(global: &Global) -> Result<Self> {
         let config = load(global)?;
         let is_configured = !matches!(config.source(), ConfigSource::Nowhere { .. })
             || !config.datasources().is_empty();
@@ -55,7 +55,7 @@ impl Session {
         Ok(Self {
             global: global.clone(),
             engine: Arc::new(Engine::clone(&orbit.engine()).with_paths(Arc::new(LocalPaths))),
-            interrupts: Interrupts::listen(at_prompt),
+            interrupts: Interrupts::default(),
             is_configured,
             orbit,
         })
@@ -111,7 +111,8 @@ where
     on_large_stack(|| {
         let runtime = runtime()?;
         let result = runtime.block_on(async {
-            let session = Session::open(global, false)?;
+            let session = Session::open(global)?;
+            session.interrupts.listen(false);
             let result = work(session.clone()).await.map_err(|f| session.explain(f));
             session.close().await;
             interrupted(result, &session.interrupts)
@@ -129,7 +130,7 @@ where
 {
     on_large_stack(|| {
         let runtime = runtime()?;
-        let session = runtime.block_on(async { Session::open(global, true) })?;
+        let session = runtime.block_on(async { Session::open(global) })?;
         let result = work(&session, &runtime);
         runtime.block_on(session.close());
         runtime.shutdown_background();

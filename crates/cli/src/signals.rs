@@ -24,12 +24,13 @@ struct Shared {
 }
 
 impl Interrupts {
-    /// Listens from now on. At a prompt the process outlives a Ctrl-C.
-    pub(crate) fn listen(at_prompt: bool) -> Self {
-        let interrupts = Self::default();
-        let listener = interrupts.clone();
-        tokio::spawn(async move { listener.answer_signals(at_prompt).await });
-        interrupts
+    /// Listens from now on, on the runtime that it is called in. At a prompt the process
+    /// outlives a Ctrl-C.
+    pub(crate) fn listen(&self, at_prompt: bool) {
+        // Without handlers the system's own stand: a signal ends the process.
+        let Ok(signals) = Signals::new() else { return };
+        let listener = self.clone();
+        tokio::spawn(async move { listener.answer(signals, at_prompt).await });
     }
 
     /// A token for the work that begins; a signal cancels it.
@@ -48,9 +49,7 @@ impl Interrupts {
         }
     }
 
-    async fn answer_signals(&self, at_prompt: bool) {
-        // Without handlers the system's own stand: a signal ends the process.
-        let Ok(mut signals) = Signals::new() else { return };
+    async fn answer(&self, mut signals: Signals, at_prompt: bool) {
         loop {
             let code = signals.next().await;
             let token = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).clone();

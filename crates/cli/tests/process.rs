@@ -1,5 +1,6 @@
 //! Signals, pipes, time limits and logs.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 mod common;
 

@@ -154,7 +154,7 @@ impl FromStr for RowsShown {
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
             ("all", _) => Ok(Self(None)),
-            (_, Ok(0)) | (_, Err(_)) => Err("write a number above zero, or `all`".to_owned()),
+            (_, Ok(0) | Err(_)) => Err("write a number above zero, or `all`".to_owned()),
             (_, Ok(rows)) => Ok(Self(Some(rows))),
         }
     }

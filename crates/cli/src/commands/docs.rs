@@ -36,7 +36,7 @@ fn documented(command: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// The arguments of a command; those of every command are told once.
-fn own_arguments<'a>(command: &'a Command, root: bool) -> impl Iterator<Item = &'a Arg> {
+fn own_arguments(command: &Command, root: bool) -> impl Iterator<Item = &Arg> {
     command
         .get_arguments()
         .filter(move |arg| !arg.is_hide_set() && (root || !arg.is_global_set()))
@@ -102,8 +102,8 @@ fn is_flag(arg: &Arg) -> bool {
 fn cli_markdown() -> String {
     let root = built();
     let mut text = String::from("# Command line\n\n");
-    for line in root.get_about().map(ToString::to_string).iter() {
-        write!(text, "{line}\n\n").ok();
+    if let Some(about) = root.get_about() {
+        write!(text, "{about}\n\n").ok();
     }
     for command in documented(&root) {
         let name = command.get_name();

@@ -14,7 +14,7 @@ use crate::output::text::{bytes, counted, printable};
 use crate::session;
 
 /// Explains it.
-pub(crate) fn run(global: &Global, args: ExplainArgs) -> Result<()> {
+pub(crate) fn run(global: &Global, args: &ExplainArgs) -> Result<()> {
     let sql = statement::text(&args.statement)?;
     let request = Request {
         sql,

@@ -280,7 +280,7 @@ fn local_body(path: &Path) -> Result<(ByteStream, Option<u64>)> {
     if found.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Ok((chunks(file), found.is_file().then(|| found.len())))
+    Ok((chunks(file), found.is_file().then_some(found.len())))
 }
 
 fn chunks(from: impl io::Read + Send + 'static) -> ByteStream {

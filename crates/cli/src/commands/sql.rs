@@ -60,7 +60,9 @@ enum Next {
 impl Shell<'_> {
     /// Reads from the terminal until the user leaves.
     fn talk(mut self) -> Result<()> {
+        // The editor takes the signals for itself when it is made, so they are taken back.
         let mut editor = editor()?;
+        self.listen();
         let history = history_file();
         if let Some(history) = &history {
             // The first time there is none.
@@ -119,6 +121,7 @@ impl Shell<'_> {
     /// Runs statements from stdin up to the first that fails.
     fn run_script(mut self) -> Result<()> {
         self.timing = false;
+        self.listen();
         let mut pending = String::new();
         for line in io::stdin().lock().lines() {
             let line = line.map_err(|e| Failure::local("read", "stdin".as_ref(), e))?;
@@ -187,6 +190,11 @@ impl Shell<'_> {
             _ => return Err(Failure::Usage(format!("no command `\\{command}`; try \\?"))),
         }
         Ok(Next::GoOn)
+    }
+
+    fn listen(&self) {
+        let _runtime = self.runtime.enter();
+        self.session.interrupts.listen(true);
     }
 
     fn begin(&self) -> (orbit_core::Context, crate::progress::Progress) {
