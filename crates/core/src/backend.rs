@@ -33,6 +33,9 @@ impl fmt::Display for ConnectionKind {
     }
 }
 
+/// Turns settings into a typed value without I/O, or says all that is wrong with them.
+pub type ParseSettings = fn(&Settings) -> Result<Box<dyn BackendConfig>, Vec<Problem>>;
+
 /// A backend: the plugin for one vendor. Made and registered by
 /// [`register_backend!`](crate::register_backend).
 #[derive(Debug)]
@@ -48,7 +51,7 @@ pub struct Backend {
     /// The SQL it writes, unless a connected server says otherwise.
     pub dialect: Option<fn() -> SqlDialect>,
     /// Settings to a typed value, without I/O.
-    pub parse: fn(&Settings) -> Result<Box<dyn BackendConfig>, Vec<Problem>>,
+    pub parse: ParseSettings,
     /// The JSON schema of its settings.
     pub schema: fn() -> Schema,
 }

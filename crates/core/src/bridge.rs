@@ -357,7 +357,7 @@ impl Upload {
         // waits for its parts can have in flight.
         let body = stream::unfold(received, |mut received| async {
             let (payload, taken) = received.recv().await?;
-            let _ = taken.send(());
+            taken.send(()).ok();
             Some((stream::iter(payload.into_iter().map(Ok)), received))
         });
         let body = body.flatten().boxed();
@@ -378,10 +378,10 @@ impl MultipartUpload for Upload {
         let (taken, wait) = oneshot::channel();
         // When the write has failed nobody receives; `complete` tells why.
         if let Some(parts) = &self.parts {
-            let _ = parts.send((data, taken));
+            parts.send((data, taken)).ok();
         }
         Box::pin(async move {
-            let _ = wait.await;
+            wait.await.ok();
             Ok(())
         })
     }
@@ -401,7 +401,7 @@ impl MultipartUpload for Upload {
     async fn abort(&mut self) -> object_store::Result<()> {
         if let Some(write) = self.write.take() {
             write.abort();
-            let _ = write.await;
+            write.await.ok();
         }
         Ok(())
     }

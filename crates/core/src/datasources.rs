@@ -43,8 +43,7 @@ impl Instances {
             .filter_map(Weak::upgrade)
             .find(|i| std::ptr::eq(i.backend, backend) && i.settings.same_values(&settings));
         found.unwrap_or_else(|| {
-            let instance =
-                Arc::new(Instance {
+            let instance = Arc::new(Instance {
                 id: INSTANCE_IDS.fetch_add(1, Ordering::Relaxed),
                 backend,
                 settings,

@@ -26,7 +26,7 @@ mod sql;
 mod stream;
 mod suggest;
 
-pub use backend::{Backend, BackendConfig, ConnectionKind, Registration, Registry};
+pub use backend::{Backend, BackendConfig, ConnectionKind, ParseSettings, Registration, Registry};
 pub use bridge::FileStore;
 pub use capability::{
     Capability, DescribeCapability, EstimateCapability, FileCapability, InsertCapability,

@@ -23,7 +23,8 @@ async fn main() -> Result<(), Error> {
     })?;
     let context = Context::builder().timeout(Duration::from_secs(30)).build();
     let datasource = config.connect(&context, &Sources::none()).await?;
-    let files = datasource.facets().files.ok_or_else(|| Error::unsupported(Operation::ListFiles))?;
+    let files =
+        datasource.facets().files.ok_or_else(|| Error::unsupported(Operation::ListFiles))?;
 
     let mut pages = files.list(&context, ListFiles::default()).await?;
     while let Some(page) = pages.try_next().await? {
