@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
             }
         }
         sql::bind_names(&mut query, &names)?;
+        sql::bind_calls(&mut query, session)?;
         Ok(query)
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::file_format::FileFormat as DataFusionFormat;
@@ -169,12 +170,24 @@ impl FileTable {
                     &file.object_meta,
                 );
                 let known = known.await?;
-                Ok(file.with_statistics(Arc::new(known.statistics)).with_ordering(known.ordering))
+                let statistics = without_float_bounds(known.statistics, schema);
+                Ok(file.with_statistics(Arc::new(statistics)).with_ordering(known.ordering))
             })
             .buffered(FOOTERS_MAX)
             .try_collect()
             .await
     }
+}
+
+/// The statistics without the bounds of floats, which leave NaN out: it is the largest value.
+fn without_float_bounds(mut statistics: Statistics, schema: &Schema) -> Statistics {
+    for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
+        if field.data_type().is_floating() {
+            column.min_value = Precision::Absent;
+            column.max_value = Precision::Absent;
+        }
+    }
+    statistics
 }
 
 /// Whether `filter` is decided by folder names alone.

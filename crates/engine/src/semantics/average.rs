@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use super::division::average_scale;
 use super::exact::{DIGITS_MAX, ExactAccumulator, ExactGroups, Finish};
 use super::sum;
+use super::window::{FloatWindow, Of};
 
 /// DataFusion's `avg`, with decimals averaged exactly and rounded once.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,10 @@ fn finish(input: Option<&FieldRef>) -> Option<Finish> {
         }
         _ => None,
     }
+}
+
+fn is_float(input: Option<&FieldRef>) -> bool {
+    input.is_some_and(|f| f.data_type() == &DataType::Float64)
 }
 
 impl AggregateUDFImpl for Average {
@@ -100,6 +105,9 @@ impl AggregateUDFImpl for Average {
     ) -> Result<Box<dyn Accumulator>> {
         match finish(args.expr_fields.first()) {
             Some(finish) if !args.is_distinct => Ok(Box::new(ExactAccumulator::new(finish))),
+            None if !args.is_distinct && is_float(args.expr_fields.first()) => {
+                Ok(Box::new(FloatWindow::new(Of::Average)))
+            }
             _ => self.plain.create_sliding_accumulator(args),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, Float32Array, Float64Array, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, Float32Array, Float64Array, StringArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
@@ -38,8 +38,9 @@ impl ExactCast {
     /// Whether DataFusion's own cast answers something else.
     pub(super) fn is_needed(from: &DataType, to: &DataType) -> bool {
         match from {
-            DataType::Float32 => to.is_integer(),
-            DataType::Float64 => to.is_integer() || to == &DataType::Float32,
+            DataType::Float32 => to.is_integer() || is_text(to),
+            DataType::Float64 => to.is_integer() || is_text(to) || to == &DataType::Float32,
+            text if is_text(text) => matches!(to, DataType::Binary | DataType::BinaryView),
             DataType::Decimal128(_, scale) => *scale > 0 && to.is_integer(),
             DataType::Timestamp(..) => is_text(to),
             _ => false,
@@ -49,6 +50,23 @@ impl ExactCast {
     fn cast(&self, value: &ArrayRef) -> Result<ArrayRef> {
         let rounded: ArrayRef = match (value.data_type(), &self.to) {
             (DataType::Timestamp(..), _) => timestamp_text(value)?,
+            (DataType::Float32, to) if is_text(to) => {
+                let texts = value.as_primitive::<Float32Type>().iter();
+                Arc::new(
+                    texts
+                        .map(|v| v.map(|v| float_text(v.into(), &format!("{v:e}"))))
+                        .collect::<StringArray>(),
+                )
+            }
+            (DataType::Float64, to) if is_text(to) => {
+                let texts = value.as_primitive::<Float64Type>().iter();
+                Arc::new(
+                    texts
+                        .map(|v| v.map(|v| float_text(v, &format!("{v:e}"))))
+                        .collect::<StringArray>(),
+                )
+            }
+            (text, _) if is_text(text) => bytes_of(value)?,
             (DataType::Decimal128(..), _) => {
                 cast_with_options(value, &DataType::Decimal128(38, 0), &STRICT)?
             }
@@ -114,6 +132,54 @@ impl ScalarUDFImpl for ExactCast {
             _ => exec_err!("a cast takes one value"),
         }
     }
+}
+
+/// A float as PostgreSQL writes it; `scientific` is its shortest form, such as `1.5e3`.
+fn float_text(value: f64, scientific: &str) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !(-4..15).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(digits) => ("-", digits.replace('.', "")),
+        None => ("", mantissa.replace('.', "")),
+    };
+    let point = exponent + 1;
+    let text = match usize::try_from(point) {
+        Ok(point) if point >= digits.len() => format!("{digits:0<point$}"),
+        Ok(point) if point > 0 => format!("{}.{}", &digits[..point], &digits[point..]),
+        _ => format!("0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+    };
+    format!("{sign}{text}")
+}
+
+/// The bytes of texts as PostgreSQL reads them: `\\x` and hexadecimal digits, or plain text.
+fn bytes_of(value: &ArrayRef) -> Result<ArrayRef> {
+    let texts = cast_with_options(value, &DataType::Utf8, &STRICT)?;
+    let bytes = |text: &str| match text.strip_prefix("\\x") {
+        None if text.contains('\\') => {
+            exec_err!("a backslash in the text of bytes is not supported")
+        }
+        None => Ok(text.as_bytes().to_vec()),
+        Some(hex) => {
+            let digits: Option<Vec<u32>> = hex.chars().map(|c| c.to_digit(16)).collect();
+            match digits.filter(|d| d.len() % 2 == 0) {
+                Some(digits) => Ok(digits.chunks(2).map(|p| (p[0] * 16 + p[1]) as u8).collect()),
+                None => exec_err!("invalid hexadecimal digits in the text of bytes"),
+            }
+        }
+    };
+    let values = texts.as_string::<i32>().iter().map(|t| t.map(bytes).transpose());
+    let values = values.collect::<Result<Vec<Option<Vec<u8>>>>>()?;
+    Ok(Arc::new(values.iter().map(Option::as_deref).collect::<BinaryArray>()))
 }
 
 /// `2000-01-01 12:00:00.5`, with `+00` for an instant.

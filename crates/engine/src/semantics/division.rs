@@ -5,9 +5,9 @@
 //! as the operands' digits leave room for in 38, at least 16; a quotient that then has too many
 //! digits is an error and never cut.
 
+use arrow_array::Decimal128Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
-use arrow_array::Decimal128Array;
 use arrow_schema::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::early::as_float;
 use super::exact::{DIGITS_MAX, divide};
 
 /// Digits after the point that a quotient has at least.
@@ -37,22 +38,29 @@ fn quotient_scale((p1, s1): (u8, i8), (p2, s2): (u8, i8)) -> i8 {
     i8::try_from(room.clamp(SCALE_MIN, wanted)).unwrap_or(0)
 }
 
-/// Plans `/` where a decimal takes part and no float does.
+/// Plans `/` of decimals, and keeps floats floats where a decimal takes part.
 #[derive(Debug)]
-pub(super) struct PlanDivision;
+pub(super) struct PlanDecimals;
 
-impl ExprPlanner for PlanDivision {
+impl ExprPlanner for PlanDecimals {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        if expr.op != BinaryOperator::Divide {
-            return Ok(PlannerResult::Original(expr));
-        }
         let types = (expr.left.get_type(schema), expr.right.get_type(schema));
         let (Ok(left), Ok(right)) = types else { return Ok(PlannerResult::Original(expr)) };
         let is_decimal = |t: &DataType| matches!(t, DataType::Decimal128(..));
+        if (left.is_floating() && is_decimal(&right)) || (is_decimal(&left) && right.is_floating())
+        {
+            // Otherwise both would be compared as decimals of a fixed scale.
+            let RawBinaryExpr { op, left, right } = expr;
+            let (left, right) = (as_float(left, schema)?, as_float(right, schema)?);
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        }
+        if expr.op != BinaryOperator::Divide {
+            return Ok(PlannerResult::Original(expr));
+        }
         if !(is_decimal(&left) || is_decimal(&right))
             || as_decimal(&left).is_none()
             || as_decimal(&right).is_none()

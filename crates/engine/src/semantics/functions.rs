@@ -8,12 +8,14 @@ use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
 use datafusion::arrow::compute::kernels::numeric;
-use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::common::{DFSchema, Result, exec_err, plan_err};
 use datafusion::functions::math::{ceil, signum};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+
+use super::arithmetic::became_infinite;
 
 /// Functions by which a session is completed.
 pub(super) fn all() -> Vec<ScalarUDF> {
@@ -26,7 +28,22 @@ pub(super) fn all() -> Vec<ScalarUDF> {
 
 /// Whether a function has numbers for which it has no value; PostgreSQL refuses them.
 pub(super) fn has_poles(name: &str) -> bool {
-    matches!(name, "ln" | "log" | "log2" | "log10" | "sqrt" | "acos" | "asin")
+    matches!(
+        name,
+        "ln" | "log"
+            | "log2"
+            | "log10"
+            | "sqrt"
+            | "acos"
+            | "asin"
+            | "exp"
+            | "power"
+            | "sinh"
+            | "cosh"
+            | "acosh"
+            | "atanh"
+            | "cot"
+    )
 }
 
 /// `func` that refuses where it has no value.
@@ -80,33 +97,16 @@ impl ScalarUDFImpl for Defined {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let finite = arrays.iter().map(is_finite).collect::<Result<Vec<_>>>()?;
-        let [values, inputs @ ..] = finite.as_slice() else {
+        let [value, inputs @ ..] = arrays.as_slice() else {
             return exec_err!("a check takes a value");
         };
-        let undefined = |row: usize| !values[row] && inputs.iter().all(|input| input[row]);
-        if (0..values.len()).any(undefined) {
+        if became_infinite(value, inputs)? {
             return exec_err!("{} has no value for this number", self.function);
         }
         match args.args.into_iter().next() {
             Some(value) => Ok(value),
             None => exec_err!("a check takes a value"),
         }
-    }
-}
-
-/// Which values are finite; a NULL counts as such.
-fn is_finite(array: &ArrayRef) -> Result<Vec<bool>> {
-    match array.data_type() {
-        DataType::Float64 => {
-            let array = array.as_primitive::<Float64Type>();
-            Ok(array.iter().map(|v| v.is_none_or(f64::is_finite)).collect())
-        }
-        DataType::Float32 => {
-            let array = array.as_primitive::<Float32Type>();
-            Ok(array.iter().map(|v| v.is_none_or(f32::is_finite)).collect())
-        }
-        other => exec_err!("{other} is not a float"),
     }
 }
 
@@ -132,7 +132,12 @@ impl ScalarUDFImpl for Modulo {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types.first().cloned().unwrap_or(DataType::Int64))
+        match types.first() {
+            Some(DataType::Float16 | DataType::Float32 | DataType::Float64) | None => {
+                plan_err!("mod of floats is not defined")
+            }
+            Some(data_type) => Ok(data_type.clone()),
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -195,5 +200,47 @@ impl ScalarUDFImpl for EpochOfDifference {
             other => return exec_err!("{other} is not a difference of two moments"),
         };
         Ok(ColumnarValue::Array(Arc::new(seconds)))
+    }
+}
+
+/// `round` of a float: half to even.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RoundToEven {
+    signature: Signature,
+}
+
+impl Default for RoundToEven {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for RoundToEven {
+    fn name(&self) -> &'static str {
+        "round_to_even"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types.first().cloned().unwrap_or(DataType::Float64))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [value] = arrays.as_slice() else { return exec_err!("round takes one value") };
+        let rounded: ArrayRef = match value.data_type() {
+            DataType::Float32 => {
+                let value = value.as_primitive::<Float32Type>();
+                Arc::new(value.unary::<_, Float32Type>(f32::round_ties_even))
+            }
+            _ => {
+                let value = value.as_primitive::<Float64Type>();
+                Arc::new(value.unary::<_, Float64Type>(f64::round_ties_even))
+            }
+        };
+        Ok(ColumnarValue::Array(rounded))
     }
 }

@@ -8,16 +8,19 @@ mod arithmetic;
 mod average;
 mod casts;
 mod division;
+mod early;
 mod exact;
 mod floats;
 mod functions;
 mod rewrite;
 mod sum;
+mod window;
 
 use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::optimizer::Analyzer;
 
 /// Adds the rewrites that make a statement answer as PostgreSQL does.
 pub(crate) fn with_rules(mut builder: SessionStateBuilder) -> SessionStateBuilder {
@@ -30,6 +33,8 @@ pub(crate) fn with_rules(mut builder: SessionStateBuilder) -> SessionStateBuilde
         .scalar_functions()
         .get_or_insert_default()
         .extend(functions::all().into_iter().map(Arc::<ScalarUDF>::new));
-    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(division::PlanDivision));
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(division::PlanDecimals));
+    let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
+    analyzer.rules.insert(0, Arc::new(early::BeforeCoercion));
     builder.with_analyzer_rule(Arc::new(rewrite::RewriteSemantics))
 }

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
 };
 
 use super::exact::{DIGITS_MAX, DistinctAccumulator, ExactAccumulator, ExactGroups, Finish};
+use super::window::{FloatWindow, Of};
 
 /// DataFusion's `sum`, with integers and decimals summed in 128 bits.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -108,6 +109,9 @@ impl AggregateUDFImpl for Sum {
     ) -> Result<Box<dyn Accumulator>> {
         match finish(args.return_type()) {
             Some(finish) if !args.is_distinct => Ok(Box::new(ExactAccumulator::new(finish))),
+            None if !args.is_distinct && args.return_type() == &DataType::Float64 => {
+                Ok(Box::new(FloatWindow::new(Of::Sum)))
+            }
             _ => self.plain.create_sliding_accumulator(args),
         }
     }

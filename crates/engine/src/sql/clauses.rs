@@ -7,8 +7,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, Function, FunctionArguments, Insert, Query, Select, SelectFlavor, SetExpr,
-    Statement, TableFactor, Visit, Visitor,
+    Cte, DataType, Expr, Function, FunctionArguments, GroupByExpr, Insert, JoinConstraint,
+    JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query,
+    Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor,
+    TimezoneInfo, UnaryOperator, Value, Visit, Visitor, WindowType,
 };
 use orbit_core::{Error, ErrorKind, Result};
 
@@ -78,7 +80,7 @@ impl Visitor for Checker {
         let Query {
             with,
             body,
-            order_by: _,
+            order_by,
             limit_clause: _,
             fetch: _,
             locks,
@@ -106,6 +108,8 @@ impl Visitor for Checker {
             (!pipe_operators.is_empty(), "the pipe syntax"),
             (matches!(body.as_ref(), SetExpr::Table(_)), "TABLE in place of SELECT"),
             (writes, "a write inside a query"),
+            (keeps_duplicates(body), "EXCEPT ALL or INTERSECT ALL"),
+            (order_by.as_ref().is_some_and(orders_by_text), "ORDER BY a constant text"),
         ])
     }
 
@@ -120,23 +124,32 @@ impl Visitor for Checker {
             projection: _,
             exclude,
             into,
-            from: _,
+            from,
             lateral_views,
             prewhere,
             selection: _,
             connect_by,
-            group_by: _,
+            group_by,
             cluster_by,
             distribute_by,
             sort_by,
             having: _,
-            named_window: _,
+            named_window,
             qualify: _,
             window_before_qualify: _,
             value_table_mode,
             flavor,
         } = select;
+        let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
+        let extends = |window: &NamedWindowDefinition| match &window.1 {
+            NamedWindowExpr::NamedWindow(_) => true,
+            NamedWindowExpr::WindowSpec(spec) => spec.window_name.is_some(),
+        };
+        let mut joins = from.iter().flat_map(|f| &f.joins);
         first(&[
+            (!modifiers.is_empty(), "GROUP BY ... WITH"),
+            (named_window.iter().any(extends), "a window that extends another"),
+            (joins.any(|j| fills_from_the_right(&j.join_operator)), "RIGHT or FULL JOIN ... USING"),
             (select_modifiers.is_some(), "a modifier of SELECT"),
             (top.is_some(), "TOP"),
             (exclude.is_some(), "EXCLUDE after the select list"),
@@ -199,14 +212,94 @@ impl Visitor for Checker {
                 args: _,
                 filter: _,
                 null_treatment: _,
-                over: _,
+                over,
                 within_group: _,
-            }) => first(&[(
-                !matches!(parameters, FunctionArguments::None),
-                "a function with two lists of arguments",
-            )]),
+            }) => first(&[
+                (
+                    !matches!(parameters, FunctionArguments::None),
+                    "a function with two lists of arguments",
+                ),
+                (
+                    matches!(over, Some(WindowType::WindowSpec(s)) if s.window_name.is_some()),
+                    "a window that extends another",
+                ),
+            ]),
             Expr::Collate { .. } => ControlFlow::Break("COLLATE"),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr }
+                if matches!(**expr, Expr::Interval(_)) =>
+            {
+                ControlFlow::Break("the negative of an interval")
+            }
+            Expr::AtTimeZone { timestamp, .. } if is_instant(timestamp) => {
+                ControlFlow::Break("AT TIME ZONE of an instant (say to_local_time)")
+            }
+            Expr::SimilarTo { .. } => ControlFlow::Break("SIMILAR TO"),
+            Expr::AllOp { .. } => ControlFlow::Break("a comparison with ALL"),
+            Expr::AnyOp { right, .. } if matches!(**right, Expr::Subquery(_)) => {
+                ControlFlow::Break("a comparison with ANY of a query")
+            }
+            Expr::Cast { data_type, .. } if cuts_text(data_type) => {
+                ControlFlow::Break("a cast to a text of limited length")
+            }
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+/// Whether a set operation counts how often a row stands on each side.
+fn keeps_duplicates(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::SetOperation { op, set_quantifier, left, right } => {
+            let counts =
+                matches!(op, SetOperator::Except | SetOperator::Intersect | SetOperator::Minus)
+                    && !matches!(set_quantifier, SetQuantifier::None | SetQuantifier::Distinct);
+            counts || keeps_duplicates(left) || keeps_duplicates(right)
+        }
+        _ => false,
+    }
+}
+
+fn orders_by_text(order_by: &OrderBy) -> bool {
+    let OrderByKind::Expressions(keys) = &order_by.kind else { return false };
+    let is_text = |key: &OrderByExpr| matches!(&key.expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    keys.iter().any(is_text)
+}
+
+/// Whether the joined column can come from the right side, which is then left NULL.
+fn fills_from_the_right(operator: &JoinOperator) -> bool {
+    match operator {
+        JoinOperator::Right(c) | JoinOperator::RightOuter(c) | JoinOperator::FullOuter(c) => {
+            matches!(c, JoinConstraint::Using(_) | JoinConstraint::Natural)
+        }
+        _ => false,
+    }
+}
+
+/// Whether PostgreSQL would cut or pad the text to a length that is dropped here.
+fn cuts_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Varchar(length)
+        | DataType::CharVarying(length)
+        | DataType::CharacterVarying(length)
+        | DataType::Nvarchar(length) => length.is_some(),
+        DataType::Char(_) | DataType::Character(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a literal or a clause says that it has a time zone already.
+fn is_instant(expr: &Expr) -> bool {
+    match expr {
+        Expr::AtTimeZone { .. } => true,
+        Expr::TypedString(text) => matches!(
+            text.data_type,
+            DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)
+        ),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)
+        ),
+        Expr::Nested(inner) => is_instant(inner),
+        _ => false,
     }
 }

@@ -11,6 +11,24 @@ pub(crate) fn check_text(sql: &str, limits: &StatementLimits) -> Result<()> {
     within("bytes", sql.len(), limits.bytes_max, "bytes_max")
 }
 
+/// Refuses a number that runs into a word, which would be read as a value and its alias.
+pub(crate) fn check_numbers(tokens: &[TokenWithSpan]) -> Result<()> {
+    let joined = tokens.windows(2).find(|pair| {
+        matches!((&pair[0].token, &pair[1].token), (Token::Number(..), Token::Word(_)))
+    });
+    match joined {
+        None => Ok(()),
+        Some(pair) => {
+            let place = pair[0].span.start;
+            let message = format!(
+                "`{}{}` at line {}, column {} is no number",
+                pair[0].token, pair[1].token, place.line, place.column
+            );
+            Err(Error::new(ErrorKind::QueryInvalid, message))
+        }
+    }
+}
+
 /// Refuses a statement with too many tokens, joins or levels.
 pub(crate) fn check_tokens(tokens: &[TokenWithSpan], limits: &StatementLimits) -> Result<()> {
     let meaningful = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_)));

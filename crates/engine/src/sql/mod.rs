@@ -3,6 +3,7 @@
 //! The text is bounded before it is parsed, each clause that the planner would drop is refused
 //! by name, and table names are resolved here, before DataFusion sees them.
 
+mod calls;
 mod clauses;
 mod limits;
 mod parse;
@@ -10,6 +11,7 @@ mod resolve;
 mod stack;
 mod versions;
 
+pub(crate) use calls::bind_calls;
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
 pub(crate) use stack::{BigStack, on_big_stack};

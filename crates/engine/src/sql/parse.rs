@@ -31,6 +31,7 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = tokens.map_err(|e| invalid(&ParserError::from(e)))?;
     limits::check_tokens(&tokens, limits)?;
+    limits::check_numbers(&tokens)?;
     let (tokens, versions) = versions::take_clauses(tokens)?;
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_MAX)
