@@ -37,7 +37,7 @@ pub(crate) struct Catalog<'a> {
 #[derive(Clone)]
 pub(crate) enum Resolved {
     /// Files of a datasource.
-    File { lake: Arc<Lake>, found: FoundTable, version: Option<Version> },
+    File { lake: Arc<Lake>, found: Box<FoundTable>, version: Option<Version> },
     /// A table of a warehouse.
     Remote(Arc<RemoteTable>),
 }
@@ -225,7 +225,7 @@ impl Resolved {
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_hint("time travel needs a Delta table"));
         }
-        Ok(Self::File { lake, found, version })
+        Ok(Self::File { lake, found: Box::new(found), version })
     }
 
     /// Its entry in a listing.

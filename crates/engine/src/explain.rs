@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
@@ -147,7 +147,7 @@ fn file_source(
     above: &[String],
 ) -> Option<SourceExplanation> {
     let config = (source.data_source().as_ref() as &dyn Any).downcast_ref::<FileScanConfig>()?;
-    let files: Vec<_> = config.file_groups.iter().flat_map(|group| group.files()).collect();
+    let files: Vec<_> = config.file_groups.iter().flat_map(FileGroup::files).collect();
     let bytes: u64 = files.iter().map(|f| f.object_meta.size).sum();
     let schema = source.schema();
     let columns: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();

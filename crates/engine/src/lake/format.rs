@@ -61,7 +61,8 @@ impl DataFormat {
         let extension = extension.to_ascii_lowercase();
         let format = EXTENSIONS.iter().find(|(e, _)| *e == extension)?.1;
         let packs_itself = matches!(format, FileFormat::Parquet | FileFormat::Arrow);
-        let known = !stem.is_empty() && !(packs_itself && packing != Packing::None);
+        let packed_twice = packs_itself && packing != Packing::None;
+        let known = !stem.is_empty() && !packed_twice;
         known.then_some((Self { format, packing }, stem))
     }
 
