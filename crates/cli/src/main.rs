@@ -1,6 +1,7 @@
 //! The binary `orbit`: SQL and files over named datasources, from a terminal or a script.
 
 mod args;
+mod background;
 mod commands;
 mod exit;
 mod failure;

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orbit::{Config, ConfigSource, LoadOptions, Orbit};
-use orbit_core::{Context, Datasources, Error, ErrorKind};
+use orbit_core::{BatchStream, Context, Datasources, Error, ErrorKind};
 use orbit_engine::Engine;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::Global;
+use crate::background;
 use crate::exit;
 use crate::failure::{Failure, Result, note};
 use crate::paths::LocalPaths;
@@ -30,6 +33,9 @@ pub(crate) struct Session {
     pub(crate) engine: Arc<Engine>,
     /// Stops the work when a signal comes.
     pub(crate) interrupts: Interrupts,
+    /// Where queries compute. Whoever waits for them has a runtime of its own, which hears
+    /// clocks while every worker is busy: a plan may compute for long without giving way.
+    pub(crate) workers: RuntimeHandle,
     /// Whether any configuration was found.
     is_configured: bool,
     orbit: Arc<Orbit>,
@@ -47,7 +53,7 @@ pub(crate) fn load(global: &Global) -> Result<Config> {
 
 impl Session {
     /// Opens the configuration; datasources connect when they are used.
-    fn open(global: &Global) -> Result<Self> {
+    fn open(global: &Global, workers: &Runtime) -> Result<Self> {
         let config = load(global)?;
         let is_configured = !matches!(config.source(), ConfigSource::Nowhere { .. })
             || !config.datasources().is_empty();
@@ -56,6 +62,7 @@ impl Session {
             global: global.clone(),
             engine: Arc::new(Engine::clone(&orbit.engine()).with_paths(Arc::new(LocalPaths))),
             interrupts: Interrupts::default(),
+            workers: workers.handle().clone(),
             is_configured,
             orbit,
         })
@@ -78,6 +85,26 @@ impl Session {
         };
         progress.name(context.query_id());
         (context, progress)
+    }
+
+    /// Does work of the engine where queries compute.
+    pub(crate) async fn on_workers<T, F>(
+        &self,
+        cx: &Context,
+        work: impl FnOnce(Arc<Engine>, Context) -> F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.engine), cx.clone());
+        let task = AbortOnDropHandle::new(self.workers.spawn(work));
+        cx.run(async { task.await.unwrap_or_else(|cause| Err(fault(cause))) }).await
+    }
+
+    /// The same stream, computed where queries compute, until it is dropped or `cx` ends.
+    pub(crate) fn in_background(&self, cx: &Context, stream: BatchStream) -> BatchStream {
+        background::spawn(&self.workers, stream, fault).bounded_by(cx)
     }
 
     /// Adds to a failure what only the command line knows.
@@ -109,16 +136,17 @@ where
     F: Future<Output = Result<()>>,
 {
     on_large_stack(|| {
-        let runtime = runtime()?;
-        let result = runtime.block_on(async {
-            let session = Session::open(global)?;
-            session.interrupts.listen(false);
+        let (main, workers) = (main_runtime()?, workers()?);
+        let session = Session::open(global, &workers)?;
+        session.interrupts.listen(false).map_err(no_thread)?;
+        let result = main.block_on(async {
             let result = work(session.clone()).await.map_err(|f| session.explain(f));
             session.close().await;
             interrupted(result, &session.interrupts)
         });
         // A thread that still waits for a source must not hold the process.
-        runtime.shutdown_background();
+        workers.shutdown_background();
+        main.shutdown_background();
         result
     })
 }
@@ -129,11 +157,12 @@ where
     W: FnOnce(&Session, &Runtime) -> Result<()> + Send,
 {
     on_large_stack(|| {
-        let runtime = runtime()?;
-        let session = runtime.block_on(async { Session::open(global) })?;
-        let result = work(&session, &runtime);
-        runtime.block_on(session.close());
-        runtime.shutdown_background();
+        let (main, workers) = (main_runtime()?, workers()?);
+        let session = Session::open(global, &workers)?;
+        let result = work(&session, &main);
+        main.block_on(session.close());
+        workers.shutdown_background();
+        main.shutdown_background();
         result
     })
 }
@@ -158,13 +187,24 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
     })
 }
 
-fn runtime() -> Result<Runtime> {
+/// The runtime of whoever waits.
+fn main_runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().map_err(no_thread)
+}
+
+/// The runtime on which queries compute.
+fn workers() -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.thread_name("orbit").thread_stack_size(STACK_BYTES).enable_all();
     builder.build().map_err(no_thread)
 }
 
-fn no_thread(cause: io::Error) -> Failure {
+fn fault(cause: JoinError) -> Error {
+    let message = "the query ended by a fault in ORBIT";
+    Error::new(ErrorKind::Unexpected, message).with_source(cause)
+}
+
+pub(crate) fn no_thread(cause: io::Error) -> Failure {
     let message = "the system gives no threads";
     Error::new(ErrorKind::ResourceExhausted, message).with_source(cause).into()
 }

@@ -4,8 +4,10 @@ use std::io;
 use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
@@ -24,13 +26,20 @@ struct Shared {
 }
 
 impl Interrupts {
-    /// Listens from now on, on the runtime that it is called in. At a prompt the process
-    /// outlives a Ctrl-C.
-    pub(crate) fn listen(&self, at_prompt: bool) {
-        // Without handlers the system's own stand: a signal ends the process.
-        let Ok(signals) = Signals::new() else { return };
+    /// Listens from now on, on a thread of its own, which hears a signal however busy the
+    /// others are. At a prompt the process outlives a Ctrl-C.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no handlers; a signal ends the process then.
+    pub(crate) fn listen(&self, at_prompt: bool) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _entered = runtime.enter();
+            Signals::new()?
+        };
         let listener = self.clone();
-        tokio::spawn(async move { listener.answer(signals, at_prompt).await });
+        let answer = move || runtime.block_on(listener.answer(signals, at_prompt));
+        thread::Builder::new().name("orbit-signals".to_owned()).spawn(answer).map(|_| ())
     }
 
     /// A token for the work that begins; a signal cancels it.

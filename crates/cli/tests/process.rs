@@ -15,6 +15,10 @@ const ENDLESS: &str = "WITH n AS (SELECT row_number() OVER () AS n FROM lake.man
     m AS (SELECT a.n + b.n AS n FROM n a CROSS JOIN n b)
     SELECT max(a.n * b.n) FROM m a CROSS JOIN m b";
 
+/// It computes on every worker for long without giving way.
+const BUSY: &str = "SELECT max(a.n * c.x) FROM
+    (SELECT a.x + b.x AS n FROM lake.many a CROSS JOIN lake.many b) a CROSS JOIN lake.many c";
+
 fn place() -> Place {
     let place = Place::lake();
     let rows: String = (0..2000).map(|n| format!("{n}\n")).collect();
@@ -31,8 +35,9 @@ fn signal(name: &str, id: u32) {
 #[expect(clippy::disallowed_methods, reason = "nothing tells when the query has begun")]
 fn ctrl_c_stops_the_query() {
     let place = place();
-    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
-        let child = place.spawn(&["query", ENDLESS]);
+    let cases = [("-INT", 130, ENDLESS), ("-TERM", 143, ENDLESS), ("-INT", 130, BUSY)];
+    for (name, code, sql) in cases {
+        let child = place.spawn(&["query", sql]);
         std::thread::sleep(Duration::from_secs(3));
         let started = Instant::now();
         signal(name, child.id());
@@ -51,6 +56,8 @@ fn a_time_limit_stops_the_query() {
     let ran = place.run(&["query", "--timeout", "1s", ENDLESS]);
     assert!(started.elapsed() < Duration::from_secs(8));
     assert_eq!(ran.code, Some(8), "{ran}");
+    assert_eq!(place.run(&["query", "--timeout", "1s", BUSY]).code, Some(8));
+    assert!(started.elapsed() < Duration::from_secs(16));
     let json = place.run(&["query", "--timeout", "1s", "--json", ENDLESS]);
     let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
     assert_eq!(error["error"]["kind"], "timeout");

@@ -1,7 +1,9 @@
 //! `orbit describe`: the columns of a table and what its source says of it.
 
+use std::sync::Arc;
+
 use orbit_core::{ColumnDescription, EstimateQuality, Statistic};
-use orbit_engine::DescribedTable;
+use orbit_engine::{DescribedTable, Engine};
 use serde_json::{Value, json};
 
 use super::tables::{qualified, table_json};
@@ -15,7 +17,8 @@ use crate::session::Session;
 /// Describes it.
 pub(crate) async fn run(session: Session, args: DescribeArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
-    let described = session.engine.describe(&cx, &args.table).await?;
+    let work = |engine: Arc<Engine>, cx| async move { engine.describe(&cx, &args.table).await };
+    let described = session.on_workers(&cx, work).await?;
     match session.global.json {
         true => print_json(&described_json(&described)),
         false => print(&described),

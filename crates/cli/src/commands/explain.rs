@@ -1,7 +1,9 @@
 //! `orbit explain`: what a statement pushes to each source, and what it will cost.
 
+use std::sync::Arc;
+
 use orbit_core::{Estimate, TallySnapshot};
-use orbit_engine::{Explanation, Request, SourceExplanation};
+use orbit_engine::{Engine, Explanation, Request, SourceExplanation};
 use serde_json::{Value, json};
 
 use super::describe::{bytes_text, rows_text, statistic_json};
@@ -26,7 +28,10 @@ pub(crate) fn run(global: &Global, args: &ExplainArgs) -> Result<()> {
     session::run(global, |session| async move {
         let (cx, progress) = session.begin(args.limits.timeout);
         progress.draw();
-        let explained = session.engine.explain(&cx, request, args.analyze).await;
+        let analyze = args.analyze;
+        let work =
+            |engine: Arc<Engine>, cx| async move { engine.explain(&cx, request, analyze).await };
+        let explained = session.on_workers(&cx, work).await;
         progress.clear();
         match session.global.json {
             true => print_json(&explanation_json(&explained?)),

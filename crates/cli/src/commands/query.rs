@@ -1,10 +1,11 @@
 //! `orbit query`: one statement, its result in a format.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use orbit_core::{BatchStream, Context, Effect, Query, Truncation};
-use orbit_engine::Request;
+use orbit_engine::{Engine, Request};
 
 use super::statement;
 use crate::args::{Format, Global, QueryArgs};
@@ -30,7 +31,7 @@ async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) ->
     }
     let opened = open(&session, &cx, &args, sql).await;
     let stream = match opened {
-        Ok(stream) => output::in_background(stream, &cx),
+        Ok(stream) => session.in_background(&cx, stream),
         Err(failure) => {
             progress.clear();
             return Err(failure);
@@ -55,14 +56,18 @@ async fn open(
             writes_allowed: args.write,
             paths_allowed: true,
         };
-        return Ok(session.engine.query(cx, request).await?);
+        let work = |engine: Arc<Engine>, cx| async move { engine.query(&cx, request).await };
+        return Ok(session.on_workers(cx, work).await?);
     };
     let effect = if args.write { Effect::Write } else { Effect::Read };
     let query = Query {
         parameters: statement::parameter_row(&args.statement.parameters)?,
         ..Query::statement(sql, effect)
     };
-    let stream = session.engine.pass_through(cx, datasource, query).await?;
+    let datasource = datasource.clone();
+    let work =
+        |engine: Arc<Engine>, cx| async move { engine.pass_through(&cx, &datasource, query).await };
+    let stream = session.on_workers(cx, work).await?;
     Ok(match args.limit {
         Some(limit_rows) => cut(stream, limit_rows),
         None => stream,

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use orbit_engine::{Request, TableFilter};
+use orbit_engine::{Engine, Request, TableFilter};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, DefaultEditor};
@@ -62,7 +63,7 @@ impl Shell<'_> {
     fn talk(mut self) -> Result<()> {
         // The editor takes the signals for itself when it is made, so they are taken back.
         let mut editor = editor()?;
-        self.listen();
+        self.listen()?;
         let history = history_file();
         if let Some(history) = &history {
             // The first time there is none.
@@ -121,7 +122,7 @@ impl Shell<'_> {
     /// Runs statements from stdin up to the first that fails.
     fn run_script(mut self) -> Result<()> {
         self.timing = false;
-        self.listen();
+        self.listen()?;
         let mut pending = String::new();
         for line in io::stdin().lock().lines() {
             let line = line.map_err(|e| Failure::local("read", "stdin".as_ref(), e))?;
@@ -154,9 +155,10 @@ impl Shell<'_> {
             if style.format == Format::Table {
                 progress.draw();
             }
-            let opened = self.session.engine.query(&cx, request).await;
+            let work = |engine: Arc<Engine>, cx| async move { engine.query(&cx, request).await };
+            let opened = self.session.on_workers(&cx, work).await;
             let stream = opened.inspect_err(|_| progress.clear())?;
-            let stream = output::in_background(stream, &cx);
+            let stream = self.session.in_background(&cx, stream);
             output::pump(stream, style, Sink::stdout(), &progress).await
         });
         let answered = answered.map_err(|failure| match self.session.interrupts.exit_code() {
@@ -184,7 +186,10 @@ impl Shell<'_> {
             ("d", None) => self.list_tables()?,
             ("d", Some(name)) => {
                 let (cx, _) = self.begin();
-                let described = self.runtime.block_on(self.session.engine.describe(&cx, name));
+                let name = name.to_owned();
+                let work =
+                    |engine: Arc<Engine>, cx| async move { engine.describe(&cx, &name).await };
+                let described = self.runtime.block_on(self.session.on_workers(&cx, work));
                 describe::print(&described?)?;
             }
             _ => return Err(Failure::Usage(format!("no command `\\{command}`; try \\?"))),
@@ -192,9 +197,8 @@ impl Shell<'_> {
         Ok(Next::GoOn)
     }
 
-    fn listen(&self) {
-        let _runtime = self.runtime.enter();
-        self.session.interrupts.listen(true);
+    fn listen(&self) -> Result<()> {
+        self.session.interrupts.listen(true).map_err(session::no_thread)
     }
 
     fn begin(&self) -> (orbit_core::Context, crate::progress::Progress) {
@@ -203,7 +207,8 @@ impl Shell<'_> {
 
     fn list_tables(&self) -> Result<()> {
         let (cx, _) = self.begin();
-        let listed = self.runtime.block_on(self.session.engine.tables(&cx, TableFilter::default()));
+        let listed = self.session.engine.tables(&cx, TableFilter::default());
+        let listed = self.runtime.block_on(cx.run(listed));
         let listed = listed?;
         tables::print(&listed.tables)?;
         listed.failures.into_iter().for_each(|(_, error)| Failure::Orbit(error).tell(false));

@@ -13,7 +13,7 @@ use crate::session::Session;
 pub(crate) async fn run(session: Session, args: TablesArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
     let filter = TableFilter { datasource: args.datasource, name_contains: args.like };
-    let TableList { tables, failures } = session.engine.tables(&cx, filter).await?;
+    let TableList { tables, failures } = cx.run(session.engine.tables(&cx, filter)).await?;
     let failures: Vec<_> =
         failures.into_iter().map(|(name, error)| (name, Failure::Orbit(error))).collect();
     if session.global.json {

@@ -4,7 +4,6 @@
 //! table on a terminal keeps rows, and only those that it will show.
 
 mod arrow;
-mod background;
 mod csv;
 mod json;
 mod layout;
@@ -23,7 +22,6 @@ use futures::StreamExt;
 use orbit_core::{BatchStream, Error, ErrorKind, QueryId, Summary, TallySnapshot};
 use std::collections::BTreeMap;
 
-pub(crate) use background::in_background;
 pub(crate) use json::moved_json;
 pub(crate) use sink::Sink;
 pub(crate) use text::type_name;
