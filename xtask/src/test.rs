@@ -1,4 +1,4 @@
-//! The tests of everything, of one profile, or of one backend, with the testbed up.
+//! The tests of everything, of one profile, or of one backend, with the testbed installed.
 
 use std::process::Command;
 
@@ -28,26 +28,19 @@ impl Options {
     }
 }
 
-/// Runs the tests. Servers that were not up before are ended afterwards.
+/// Runs the tests, which start the servers that they need themselves.
 ///
 /// What cannot be installed here is only reported, because each test says itself that it was
 /// ignored for want of a server; `ORBIT_TEST_REQUIRE=all` makes that a failure.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut tests = selection(options)?;
-    let before = testbed::running()?;
-    if let Err(error) = testbed::up(&[]) {
-        ensure!(!required(), "the testbed does not come up: {error:#}");
-        eprintln!("warning: the testbed does not come up: {error:#}");
+    if let Err(error) = testbed::install(&[]) {
+        ensure!(!required(), "the testbed cannot be installed: {error:#}");
+        eprintln!("warning: the testbed cannot be installed: {error:#}");
     }
-    let outcome = testbed::variables().and_then(|variables| {
-        let support = Workspace::read()?.support_folder();
-        shell::run(tests.envs(variables).env("ORBIT_SUPPORT_DIR", support).args(&options.rest))
-    });
-    let started: Vec<_> = testbed::running()?.into_iter().filter(|n| !before.contains(n)).collect();
-    if !started.is_empty() {
-        testbed::down(&started)?;
-    }
-    outcome
+    let support = Workspace::read()?.support_folder();
+    tests.args(["--locked", "--no-fail-fast"]).args(&options.rest);
+    shell::run(tests.envs(testbed::variables()?).env("ORBIT_SUPPORT_DIR", support))
 }
 
 fn required() -> bool {

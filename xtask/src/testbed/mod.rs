@@ -1,6 +1,7 @@
 //! Third-party servers and tools that tests run against: pinned, from package registries, on
 //! loopback only.
 //!
+//! Tests start the servers that they need themselves; `up` starts one to look at by hand.
 //! A *server* is started on a free port with data of its own that `down` throws away; a *tool*
 //! is only installed. What runs is written to a state file, and `down` ends only what that file
 //! names and what is still the same process.
@@ -73,13 +74,8 @@ pub(crate) fn variables() -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// The servers that run now.
-pub(crate) fn running() -> Result<Vec<String>> {
-    Ok(State::read()?.running().map(|s| s.name.clone()).collect())
-}
-
 /// Installs and starts; those that run already stay as they are.
-pub(crate) fn up(names: &[String]) -> Result<()> {
+fn up(names: &[String]) -> Result<()> {
     for fixture in chosen(names)? {
         ensure_installed(fixture)?;
         let mut state = State::read()?;
@@ -95,7 +91,7 @@ pub(crate) fn up(names: &[String]) -> Result<()> {
 }
 
 /// Ends servers by these names; none is all of them.
-pub(crate) fn down(names: &[String]) -> Result<()> {
+fn down(names: &[String]) -> Result<()> {
     let mut state = State::read()?;
     let ended = state.end(|server| names.is_empty() || names.contains(&server.name))?;
     state.write()?;
