@@ -87,7 +87,7 @@ fn findings() -> Result<Vec<Value>> {
     let entries = std::fs::read_dir(&folder)
         .with_context(|| "the behaviour suite has not run: `cargo xtask test` runs it")?;
     let mut paths = entries.map(|e| Ok(e?.path())).collect::<Result<Vec<PathBuf>>>()?;
-    paths.retain(|p| p.file_stem().is_some_and(|s| backends.iter().any(|b| *b == s)));
+    paths.retain(|p| p.file_stem().is_some_and(|s| backends.iter().any(|b| s == b.as_str())));
     paths.sort();
     let read = |path: &PathBuf| -> Result<Value> {
         serde_json::from_str(&std::fs::read_to_string(path)?)
