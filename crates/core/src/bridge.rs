@@ -113,7 +113,8 @@ impl FileStore {
         }
         let request = Read { key: location.as_ref().to_owned(), range, if_match };
         let body = self.files()?.read(&self.cx, request).await?;
-        let bytes = body.bytes.map_err(to_store_error);
+        // Readers exist that poll again after the end.
+        let bytes = body.bytes.map_err(to_store_error).fuse();
         Ok(GetResult {
             payload: GetResultPayload::Stream(bytes.boxed()),
             meta: meta_of(&body.info)?,
@@ -133,6 +134,7 @@ impl FileStore {
             .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
             .try_flatten()
             .map_err(to_store_error)
+            .fuse()
             .boxed()
     }
 }

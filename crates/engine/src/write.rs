@@ -232,7 +232,8 @@ impl Target {
     ) -> Result<u64> {
         let sql = self.datasource.facets().sql;
         let sql = sql.ok_or_else(|| Error::unsupported(Operation::Insert))?;
-        let idempotency_key = Some(cx.query_id().to_string());
+        let keyed = sql.capability().insert.is_some_and(|insert| insert.idempotency_key);
+        let idempotency_key = keyed.then(|| cx.query_id().to_string());
         let insert = Insert { table: name.clone(), mode, rows, idempotency_key };
         let outcome = sql.insert(cx, insert).await?;
         if outcome.rows_rejected > 0 {

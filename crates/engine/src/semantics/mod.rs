@@ -10,6 +10,7 @@ mod casts;
 mod division;
 mod early;
 mod exact;
+mod filter_first;
 mod floats;
 mod functions;
 mod rewrite;
@@ -36,5 +37,7 @@ pub(crate) fn with_rules(mut builder: SessionStateBuilder) -> SessionStateBuilde
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(division::PlanDecimals));
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(early::BeforeCoercion));
-    builder.with_analyzer_rule(Arc::new(rewrite::RewriteSemantics))
+    builder
+        .with_analyzer_rule(Arc::new(rewrite::RewriteSemantics))
+        .with_physical_optimizer_rule(Arc::new(filter_first::FilterFirst))
 }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod clauses;
+mod labels;
 mod limits;
 mod parse;
 mod resolve;
@@ -12,6 +13,7 @@ mod stack;
 mod versions;
 
 pub(crate) use calls::bind_calls;
+pub(crate) use labels::label_columns;
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
 pub(crate) use stack::{BigStack, on_big_stack};
