@@ -100,6 +100,7 @@ impl<'a> Planner<'a> {
         versions: &mut sql::Versions,
         session: &SessionState,
     ) -> Result<Statement> {
+        sql::fetch_to_limit(&mut query);
         sql::label_columns(&mut query);
         let uses = sql::collect_tables(&mut query, versions)?;
         let mut names = Vec::with_capacity(uses.len());

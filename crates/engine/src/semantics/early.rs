@@ -10,6 +10,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::bags::count_copies;
 use super::rewrite::input_schema;
 
 /// Runs first.
@@ -20,6 +21,9 @@ impl AnalyzerRule for BeforeCoercion {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|plan| {
             check_node(&plan)?;
+            if let Some(counted) = count_copies(&plan)? {
+                return Ok(Transformed::yes(counted));
+            }
             let schema = input_schema(&plan)?;
             let names = NamePreserver::new(&plan);
             let rewritten = plan.map_expressions(|expr| {

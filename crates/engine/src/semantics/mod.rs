@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod average;
+mod bags;
 mod casts;
 mod division;
 mod early;

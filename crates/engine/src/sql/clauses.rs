@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Cte, DataType, Expr, Function, FunctionArguments, GroupByExpr, Insert, JoinConstraint,
     JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query,
-    Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor,
-    TimezoneInfo, UnaryOperator, Value, Visit, Visitor, WindowType,
+    Select, SelectFlavor, SetExpr, Statement, TableFactor, TimezoneInfo, UnaryOperator, Value,
+    Visit, Visitor, WindowType,
 };
 use orbit_core::{Error, ErrorKind, Result};
 
@@ -108,7 +108,6 @@ impl Visitor for Checker {
             (!pipe_operators.is_empty(), "the pipe syntax"),
             (matches!(body.as_ref(), SetExpr::Table(_)), "TABLE in place of SELECT"),
             (writes, "a write inside a query"),
-            (keeps_duplicates(body), "EXCEPT ALL or INTERSECT ALL"),
             (order_by.as_ref().is_some_and(orders_by_text), "ORDER BY a constant text"),
         ])
     }
@@ -243,19 +242,6 @@ impl Visitor for Checker {
             }
             _ => ControlFlow::Continue(()),
         }
-    }
-}
-
-/// Whether a set operation counts how often a row stands on each side.
-fn keeps_duplicates(body: &SetExpr) -> bool {
-    match body {
-        SetExpr::SetOperation { op, set_quantifier, left, right } => {
-            let counts =
-                matches!(op, SetOperator::Except | SetOperator::Intersect | SetOperator::Minus)
-                    && !matches!(set_quantifier, SetQuantifier::None | SetQuantifier::Distinct);
-            counts || keeps_duplicates(left) || keeps_duplicates(right)
-        }
-        _ => false,
     }
 }
 

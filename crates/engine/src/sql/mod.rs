@@ -5,6 +5,7 @@
 
 mod calls;
 mod clauses;
+mod fetch;
 mod labels;
 mod limits;
 mod parse;
@@ -13,6 +14,7 @@ mod stack;
 mod versions;
 
 pub(crate) use calls::bind_calls;
+pub(crate) use fetch::fetch_to_limit;
 pub(crate) use labels::label_columns;
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
