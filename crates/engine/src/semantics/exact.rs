@@ -395,7 +395,7 @@ impl GroupsAccumulator for ExactGroups {
         values: &[ArrayRef],
         filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, |v| v.len());
+        let rows = values.first().map_or(0, arrow_array::Array::len);
         let mut each = Self::new(self.finish.clone());
         let groups: Vec<usize> = (0..rows).collect();
         each.update_batch(values, &groups, filter, rows)?;

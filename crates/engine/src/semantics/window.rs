@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 
@@ -40,7 +40,7 @@ impl Accumulator for FloatWindow {
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let left = values.first().map_or(0, |v| v.len());
+        let left = values.first().map_or(0, arrow_array::Array::len);
         self.values.drain(..left.min(self.values.len()));
         Ok(())
     }

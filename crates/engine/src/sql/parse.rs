@@ -32,7 +32,7 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
     let tokens = tokens.map_err(|e| invalid(&ParserError::from(e)))?;
     limits::check_tokens(&tokens, limits)?;
     limits::check_numbers(&tokens)?;
-    let (tokens, versions) = versions::take_clauses(tokens)?;
+    let (tokens, versions) = versions::take_clauses(&tokens)?;
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_MAX)
         .with_tokens_with_locations(tokens);

@@ -34,10 +34,10 @@ impl Versions {
 }
 
 /// Takes the clauses out of `tokens`.
-pub(crate) fn take_clauses(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Versions)> {
+pub(crate) fn take_clauses(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpan>, Versions)> {
     let mut versions = Versions::default();
     let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut rest = tokens.as_slice();
+    let mut rest = tokens;
     while let Some(first) = rest.first() {
         let Some((value, used)) = clause(rest) else {
             kept.push(first.clone());
