@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::ArrayRef;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 

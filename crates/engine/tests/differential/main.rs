@@ -21,7 +21,10 @@ use measured::{Measured, Said, folder, measure};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let corpus = Corpus::read(&folder()).expect("the corpus can be read");
+    let corpus = match Corpus::read(&folder()) {
+        Ok(corpus) => corpus,
+        Err(fault) => return fail(&format!("the corpus cannot be read: {fault:?}")),
+    };
     let run = Arc::new(Run { corpus, measured: OnceLock::new() });
     let mut trials = Vec::new();
     for group in run.corpus.groups() {
@@ -34,9 +37,17 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Ok(measured)) = run.measured.get() {
         let table = report::table(measured);
-        writeln!(std::io::stdout(), "{table}").expect("standard output is open");
+        if let Err(fault) = writeln!(std::io::stdout(), "{table}") {
+            return fail(&format!("the table cannot be shown: {fault}"));
+        }
     }
     conclusion.exit_code()
+}
+
+#[expect(clippy::print_stderr, reason = "a test binary says why it fails")]
+fn fail(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::FAILURE
 }
 
 struct Run {
@@ -71,7 +82,8 @@ impl Run {
 
 fn no_wrong(measured: &Measured, group: &str) -> Result<Completion, Failed> {
     let of_group = measured.said.iter().filter(|said| said.query.group == group);
-    all_well(of_group.filter(|said| said.verdict() == Verdict::Wrong).map(report::both).collect())
+    let wrong = of_group.filter(|said| said.verdict() == Verdict::Wrong).map(report::both);
+    all_well(&wrong.collect::<Vec<_>>())
 }
 
 fn refusals(measured: &Measured) -> Result<Completion, Failed> {
@@ -82,7 +94,7 @@ fn refusals(measured: &Measured) -> Result<Completion, Failed> {
         stale.iter().map(|name| format!("{name} is not refused: take it off the list")).collect();
     let unlisted = refused.iter().filter(|said| missing.contains(&said.query.name.as_str()));
     faults.extend(unlisted.map(|said| report::both(said)));
-    all_well(faults)
+    all_well(&faults)
 }
 
 fn differences(measured: &Measured) -> Result<Completion, Failed> {
@@ -95,7 +107,7 @@ fn differences(measured: &Measured) -> Result<Completion, Failed> {
         stale.iter().map(|name| format!("{name} does not differ: take it off the list")).collect();
     let unlisted = differ.iter().filter(|said| missing.contains(&said.query.name.as_str()));
     faults.extend(unlisted.map(|said| report::oracles(said)));
-    all_well(faults)
+    all_well(&faults)
 }
 
 fn docs(measured: &Measured) -> Result<Completion, Failed> {
@@ -121,7 +133,7 @@ fn names<'a>(said: &'a [&Said]) -> impl Iterator<Item = &'a str> {
     said.iter().map(|said| said.query.name.as_str())
 }
 
-fn all_well(faults: Vec<String>) -> Result<Completion, Failed> {
+fn all_well(faults: &[String]) -> Result<Completion, Failed> {
     if faults.is_empty() {
         return Ok(Completion::Completed);
     }
