@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, record_batch,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, record_batch,
 };
 use orbit_core::{PredicateCapability, QueryCapability, SqlCapability};
 use orbit_engine::Engine;
@@ -14,21 +14,22 @@ use crate::support::{Setup, asked, indented, put_parquet, rows, sorted};
 
 fn orders() -> RecordBatch {
     let price = Decimal128Array::from(vec![Some(1050), Some(99), None, Some(200_000), Some(5)]);
-    RecordBatch::try_from_iter_with_nullable([
-        ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5])) as _, false),
+    let price = price.with_precision_and_scale(12, 2).unwrap();
+    let columns: [(&str, ArrayRef, bool); 8] = [
+        ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5])), false),
         ("units", Arc::new(Int32Array::from(vec![Some(3), None, Some(7), Some(1), Some(3)])), true),
-        ("name", Arc::new(StringArray::from(vec!["ann", "Bob", "a_c", "50%", "dora"])) as _, true),
-        ("folded", Arc::new(StringArray::from(vec!["x", "X", "y", "Y", "z"])) as _, true),
-        ("ratio", Arc::new(Float64Array::from(vec![0.5, f64::NAN, -1.0, 2.5, 0.0])) as _, true),
+        ("name", Arc::new(StringArray::from(vec!["ann", "Bob", "a_c", "50%", "dora"])), true),
+        ("folded", Arc::new(StringArray::from(vec!["x", "X", "y", "Y", "z"])), true),
+        ("ratio", Arc::new(Float64Array::from(vec![0.5, f64::NAN, -1.0, 2.5, 0.0])), true),
         (
             "paid",
             Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true), None])),
             true,
         ),
         ("day", Arc::new(Date32Array::from(vec![20_000, 20_001, 20_002, 20_003, 20_004])), true),
-        ("price", Arc::new(price.with_precision_and_scale(12, 2).unwrap()), true),
-    ])
-    .unwrap()
+        ("price", Arc::new(price), true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
 fn crm() -> Builder {
@@ -74,13 +75,12 @@ const PREDICATES: [&str; 16] = [
 ];
 
 /// What a source could mean something else by.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 9] = [
     "SELECT id FROM crm.orders WHERE folded = 'x'",
     "SELECT id FROM crm.orders WHERE folded LIKE 'x%'",
     "SELECT id FROM crm.orders WHERE folded IN ('x', 'y', 'p', 'q', 'r')",
     "SELECT id FROM crm.orders WHERE id + 1 = 3",
     "SELECT id FROM crm.orders WHERE upper(name) = 'BOB'",
-    "SELECT id FROM crm.orders WHERE name LIKE 'a!_c' ESCAPE '!'",
     "SELECT id FROM crm.orders WHERE NOT paid",
     "SELECT id FROM crm.orders WHERE units = 3.0",
     "SELECT id FROM crm.orders WHERE units = id",
@@ -91,30 +91,6 @@ const KEPT: [&str; 10] = [
 async fn columns_and_predicates_reach_the_source() {
     let source = crm().build();
     insta::assert_snapshot!(pushed(&source, &PREDICATES).await);
-}
-
-#[tokio::test]
-async fn what_a_source_may_judge_otherwise_stays() {
-    let source = crm().build();
-    insta::assert_snapshot!(pushed(&source, &KEPT).await);
-}
-
-#[tokio::test]
-async fn limits_and_bounded_orders_reach_the_source() {
-    let source = crm().build();
-    let statements = [
-        "SELECT id FROM crm.orders LIMIT 2",
-        "SELECT id FROM crm.orders WHERE id > 1 LIMIT 2",
-        "SELECT id FROM crm.orders ORDER BY id DESC LIMIT 2",
-        "SELECT id FROM crm.orders ORDER BY units NULLS FIRST, id LIMIT 2",
-        "SELECT id, name FROM crm.orders ORDER BY name LIMIT 1 OFFSET 2",
-        "SELECT id FROM crm.orders ORDER BY id",
-        "SELECT id FROM crm.orders ORDER BY ratio LIMIT 2",
-        "SELECT id FROM crm.orders ORDER BY folded LIMIT 2",
-        "SELECT id FROM crm.orders ORDER BY id + 1 LIMIT 2",
-        "SELECT count(*) FROM crm.orders WHERE units = 3",
-    ];
-    insta::assert_snapshot!(pushed(&source, &statements).await);
 }
 
 #[tokio::test]
@@ -132,7 +108,6 @@ async fn a_source_is_asked_no_more_than_it_can() {
         "SELECT id FROM crm.orders WHERE name LIKE 'a%'",
         "SELECT id FROM crm.orders WHERE id IN (1, 2, 3, 4, 5)",
         "SELECT id FROM crm.orders WHERE id NOT IN (1, 2, 3, 4)",
-        "SELECT id FROM crm.orders ORDER BY id LIMIT 1",
     ];
     insta::assert_snapshot!("no_capability", pushed(&none, &statements).await);
     insta::assert_snapshot!("few_capabilities", pushed(&few, &statements).await);

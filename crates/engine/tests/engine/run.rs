@@ -128,66 +128,6 @@ async fn an_error_in_mid_stream_comes_through_whole() {
 }
 
 #[tokio::test]
-async fn a_sort_beyond_the_memory_is_spilled_and_right() {
-    const ROWS: i64 = 600_000;
-    let folder = tempfile::tempdir().unwrap();
-    let ids: Int64Array = (0..ROWS).map(|i| i * 7_919 % ROWS).collect();
-    let texts: StringArray = (0..ROWS).map(|i| Some(format!("{i:0>100}"))).collect();
-    let batch =
-        RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("pad", Arc::new(texts) as _)]);
-    put_parquet(folder.path(), "big.parquet", &batch.unwrap());
-    let options = EngineOptions {
-        memory_bytes_max: 64 << 20,
-        spill_path: Some(folder.path().join("spill")),
-        target_partitions: Some(2),
-        ..EngineOptions::default()
-    };
-    std::fs::create_dir(folder.path().join("spill")).unwrap();
-    let engine = Setup { options, ..Setup::default() }.folder("lake", folder.path()).build();
-    let sql = "SELECT id, pad FROM big ORDER BY id";
-    let mut stream = engine.query(&context(), request(sql)).await.unwrap();
-    let (mut next, mut spilled) = (0, false);
-    while let Some(batch) = stream.try_next().await.unwrap() {
-        spilled |= std::fs::read_dir(folder.path().join("spill"))
-            .unwrap()
-            .flatten()
-            .any(|entry| std::fs::read_dir(entry.path()).is_ok_and(|d| d.count() > 0));
-        let ids = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
-        for id in ids.values() {
-            assert_eq!(*id, next);
-            next += 1;
-        }
-    }
-    assert_eq!(next, ROWS);
-    assert!(spilled, "the sort did not need more than its memory");
-    drop(stream);
-}
-
-#[tokio::test]
-async fn a_plan_says_what_is_pushed_and_what_stays() {
-    let (_source, _) = crm();
-    let folder = tempfile::tempdir().unwrap();
-    put(folder.path(), "names.csv", "id,name\n1,ann\n2,bob\n");
-    let engine = Setup {
-        options: EngineOptions { target_partitions: Some(1), ..EngineOptions::default() },
-        ..Setup::default()
-    };
-    let engine = engine.source("crm", &_source).folder("lake", folder.path()).build();
-    let sql = "SELECT n.name, t.id FROM crm.t JOIN names n ON n.id = t.id \
-               WHERE t.id > 0 AND t.id + 1 < 9 AND n.name <> 'x' ORDER BY t.id LIMIT 5";
-    let explained = engine.explain(&context(), request(sql), false).await.unwrap();
-    assert!(explained.measured.is_empty() && explained.rows.is_none());
-    let mut settings = insta::Settings::clone_current();
-    settings.add_filter(r"\{\d+ group[^}]*\}", "{files}");
-    settings
-        .bind(|| insta::assert_snapshot!(format!("{:#?}\n{}", explained.sources, explained.plan)));
-    let ran = engine.explain(&context(), request(sql), true).await.unwrap();
-    assert_eq!(ran.rows, Some(2));
-    assert_eq!(ran.measured["crm"].rows, 7);
-    assert!(ran.measured["lake"].bytes_read > 0);
-}
-
-#[tokio::test]
 async fn a_dead_source_does_not_hide_the_tables_of_the_rest() {
     let (alive, _) = crm();
     let (dead, _) = crm();

@@ -24,7 +24,7 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
 /// What an engine is made of.
 #[derive(Default)]
 pub(crate) struct Setup {
-    pub(crate) options: EngineOptions,
+    options: EngineOptions,
     entries: Vec<(String, Entry, bool)>,
     tables: BTreeMap<String, BTreeMap<String, TableOptions>>,
 }
@@ -35,6 +35,10 @@ enum Entry {
 }
 
 impl Setup {
+    pub(crate) fn options(options: EngineOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     pub(crate) fn source(self, name: &str, source: &Scripted) -> Self {
         self.entry(name, Entry::Scripted(source.settings()), true)
     }

@@ -47,19 +47,6 @@ fn files_of(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn rows_are_inserted_in_the_tables_columns() {
-    let source = crm();
-    let engine = Setup::default().source("crm", &source).build();
-    assert_eq!(write(&engine, "INSERT INTO crm.people VALUES (3, 'cyd')").await.unwrap(), 1);
-    let given =
-        "INSERT INTO crm.people (NAME, id) SELECT 'dora', id + 3 FROM crm.people WHERE id = 1";
-    assert_eq!(write(&engine, given).await.unwrap(), 1);
-    assert_eq!(write(&engine, "INSERT INTO crm.people (id) VALUES (5)").await.unwrap(), 1);
-    let table = source.table(["people"]).unwrap();
-    assert_eq!(lines(&[table]), ["1|ann", "2|bob", "3|cyd", "4|dora", "5|NULL"]);
-}
-
-#[tokio::test]
 async fn a_table_is_created_from_a_query() {
     let source = crm();
     let engine = Setup::default().source("crm", &source).build();
@@ -132,29 +119,6 @@ async fn what_cannot_be_written_is_refused() {
     assert!(source.table(["copy"]).is_none());
     assert_eq!(files_of(&folder.path().join("people")), 1);
     assert_eq!(files_of(folder.path()), 4);
-}
-
-#[tokio::test]
-async fn a_folder_takes_rows_and_tables() {
-    let source = crm();
-    let folder = tempfile::tempdir().unwrap();
-    put_parquet(folder.path(), "people/a.parquet", &people());
-    let engine = Setup::default().source("crm", &source).folder("lake", folder.path()).build();
-    let insert = "INSERT INTO lake.people SELECT id + 10, upper(name) FROM crm.people";
-    assert_eq!(write(&engine, insert).await.unwrap(), 2);
-    assert_eq!(
-        sorted(&engine, "SELECT * FROM people").await,
-        ["11|ANN", "12|BOB", "1|ann", "2|bob"]
-    );
-    let create = "CREATE TABLE lake.reports.Big AS SELECT name FROM people WHERE id > 10";
-    assert_eq!(write(&engine, create).await.unwrap(), 2);
-    assert_eq!(sorted(&engine, "SELECT * FROM lake.reports.big").await, ["ANN", "BOB"]);
-    let empty = "CREATE TABLE lake.empty AS SELECT id FROM people WHERE id > 100";
-    assert_eq!(write(&engine, empty).await.unwrap(), 0);
-    assert_eq!(
-        transcript(&engine, &["SELECT count(*), max(id) FROM empty"]).await.trim(),
-        "SELECT count(*), max(id) FROM empty\n    0|NULL"
-    );
 }
 
 #[tokio::test]
