@@ -22,6 +22,7 @@ use orbit_core::{
     Operation, Result, TableName, Write, WriteCondition, WriteEffect,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
 use crate::FileFormat;
 use crate::catalog::{Catalog, Resolved};
@@ -213,7 +214,8 @@ impl WritePlan {
     pub(crate) async fn run(self, cx: &Context) -> Result<BatchStream> {
         let Self { source, target } = self;
         let cx = cx.for_datasource(target.datasource_name.as_str());
-        let rows = run::stream(&cx, source, None)?;
+        // The rows end, and stop their sources, before the write does.
+        let rows = run::stream(&cx.child(), source, None)?;
         let written = match &target.place {
             Place::Table { name, mode } => target.insert(&cx, name, *mode, rows).await,
             Place::File { key } => target.write(&cx, key, rows).await,
@@ -272,7 +274,11 @@ fn parquet_body(
     let failed = |e| {
         Error::new(ErrorKind::Unexpected, "the rows could not be encoded as Parquet").with_source(e)
     };
-    let writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).map_err(move |e| {
+    // Files of one table are written from different plans, whose Arrow types for one Parquet
+    // type differ; without them every reader chooses alike.
+    let options = ArrowWriterOptions::new().with_skip_arrow_metadata(true);
+    let writer = ArrowWriter::try_new_with_options(Vec::new(), rows.schema(), options);
+    let writer = writer.map_err(|e| {
         let message = "these columns cannot be kept in Parquet";
         Error::new(ErrorKind::Unsupported, message).with_source(e)
     })?;

@@ -10,6 +10,7 @@ use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use orbit_core::SortKey;
 
@@ -47,7 +48,10 @@ impl PhysicalOptimizerRule for PushTop {
 fn pushed(node: &Arc<dyn ExecutionPlan>) -> Option<RemoteExec> {
     let sort = node.downcast_ref::<SortExec>()?;
     let limit = sort.fetch()?;
-    let remote = sort.input().downcast_ref::<RemoteExec>()?;
+    let input = sort.input();
+    // A source's stream is wrapped so that it yields now and then.
+    let input = input.downcast_ref::<CooperativeExec>().map_or(input, |wrapped| wrapped.input());
+    let remote = input.downcast_ref::<RemoteExec>()?;
     let query = remote.query();
     let capability = remote.datasource().facets().sql?.capability().query?;
     if !capability.order || !capability.limit || query.limit.is_some() || !query.order.is_empty() {

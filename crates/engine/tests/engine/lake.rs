@@ -1,19 +1,14 @@
 //! Tables made of files: their formats, folders, faults and changes.
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, record_batch};
-use arrow_ipc::writer::{FileWriter, StreamWriter};
 use futures::TryStreamExt;
 use orbit_core::{Context, Tally};
 use orbit_engine::Engine;
 use tempfile::TempDir;
 
-use crate::support::{
-    Setup, lake, put, put_parquet, refusal_text, request, rows, sorted,
-};
+use crate::support::{Setup, lake, put, put_parquet, refusal_text, request, rows, sorted};
 
 /// `id,name` and three rows, packed by gzip.
 const GZIPPED: &[u8] = &[
@@ -37,19 +32,6 @@ fn numbers(values: [i32; 2]) -> RecordBatch {
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
-}
-
-fn put_arrow(folder: &Path, key: &str, as_stream: bool) {
-    let (file, batch) = (File::create(folder.join(key)).unwrap(), people());
-    if as_stream {
-        let mut writer = StreamWriter::try_new(file, &batch.schema()).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    } else {
-        let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    }
 }
 
 async fn bytes_read(engine: &Engine, sql: &str) -> (Vec<String>, u64) {
@@ -107,4 +89,30 @@ async fn a_replaced_file_is_seen_anew() {
     assert_eq!(rows(&engine, "SELECT * FROM u").await, "x|2");
     std::fs::remove_file(folder.path().join("u.csv")).unwrap();
     assert!(refusal_text(&engine, "SELECT * FROM u").await.starts_with("not_found"));
+}
+
+#[tokio::test]
+async fn packed_text_is_read() {
+    let folder = folder();
+    put(folder.path(), "g.csv.gz", GZIPPED);
+    put(folder.path(), "z.csv.zst", ZSTD);
+    let engine = lake(folder.path());
+    for table in ["g", "z"] {
+        let sql = format!("SELECT count(*), sum(id), count(name) FROM {table}");
+        assert_eq!(rows(&engine, &sql).await, "3|6|2", "{table}");
+    }
+}
+
+#[tokio::test]
+async fn folders_that_cannot_match_are_not_read() {
+    let folder = folder();
+    for year in [2023, 2024] {
+        put_parquet(folder.path(), &format!("t/year={year}/a.parquet"), &people());
+    }
+    let engine = lake(folder.path());
+    let (all, bytes_of_all) = bytes_read(&engine, "SELECT sum(id), sum(year) FROM t").await;
+    let (one, bytes_of_one) =
+        bytes_read(&engine, "SELECT sum(id), sum(year) FROM t WHERE year = 2024").await;
+    assert_eq!((all, one), (vec!["12|12141".to_owned()], vec!["6|6072".to_owned()]));
+    assert!(bytes_of_one < bytes_of_all, "{bytes_of_one} of {bytes_of_all}");
 }

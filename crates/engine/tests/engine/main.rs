@@ -1,5 +1,12 @@
 //! The engine through its public API, over scripted sources and folders of files.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends at its first fault"
+)]
+
 mod deep;
 mod lake;
 mod names;

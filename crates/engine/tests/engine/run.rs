@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray, record_batch};
+use arrow_array::{Int64Array, RecordBatch, record_batch};
 use futures::{StreamExt, TryStreamExt};
 use orbit_core::{Context, Error, ErrorKind, Operation, Query, Truncation};
-use orbit_engine::{Engine, EngineOptions, Request, TableFilter};
+use orbit_engine::{Engine, Request, TableFilter, TableInfo};
 use orbit_testkit::scripted::{Counts, Scripted, StreamFault};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Setup, ask, context, put, put_parquet, request};
+use crate::support::{Setup, ask, context, put, request};
 
 fn numbers(count: i64) -> RecordBatch {
     let ids: Int64Array = (0..count).collect();
@@ -137,7 +137,7 @@ async fn a_dead_source_does_not_hide_the_tables_of_the_rest() {
     let setup = Setup::default().source("alive", &alive).source("dead", &dead);
     let engine = setup.folder("lake", folder.path()).build();
     let list = engine.tables(&context(), TableFilter::default()).await.unwrap();
-    let names: Vec<_> = list.tables.iter().map(|t| t.qualified_name()).collect();
+    let names: Vec<_> = list.tables.iter().map(TableInfo::qualified_name).collect();
     assert_eq!(names, ["alive.t", "lake.names"]);
     let failed: Vec<_> = list.failures.iter().map(|(name, e)| (name.as_str(), e.kind())).collect();
     assert_eq!(failed, [("dead", ErrorKind::Unavailable)]);

@@ -35,10 +35,6 @@ enum Entry {
 }
 
 impl Setup {
-    pub(crate) fn options(options: EngineOptions) -> Self {
-        Self { options, ..Self::default() }
-    }
-
     pub(crate) fn source(self, name: &str, source: &Scripted) -> Self {
         self.entry(name, Entry::Scripted(source.settings()), true)
     }
@@ -53,11 +49,6 @@ impl Setup {
 
     pub(crate) fn read_only_folder(self, name: &str, path: &Path) -> Self {
         self.entry(name, Entry::Folder(path.display().to_string()), false)
-    }
-
-    pub(crate) fn table(mut self, datasource: &str, name: &str, options: TableOptions) -> Self {
-        self.tables.entry(datasource.into()).or_default().insert(name.into(), options);
-        self
     }
 
     fn entry(mut self, name: &str, entry: Entry, writable: bool) -> Self {

@@ -9,8 +9,7 @@ use orbit_engine::Engine;
 use orbit_testkit::scripted::{FULL_CAPABILITY, Scripted};
 
 use crate::support::{
-    Setup, context, lines, put, put_parquet, refusal_text, request, rows, sorted, transcript,
-    writing,
+    Setup, context, lines, put, put_parquet, refusal_text, request, rows, writing,
 };
 
 fn people() -> RecordBatch {
@@ -158,4 +157,20 @@ async fn a_source_that_cannot_insert_is_not_asked() {
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     let error = refusal_text(&engine, "INSERT INTO crm.people VALUES (3, 'c')").await;
     assert!(error.starts_with("permission_denied"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_of_parquet_is_created_and_added_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Setup::default().folder("lake", folder.path()).build();
+    for sql in [
+        "CREATE TABLE lake.made AS SELECT 1 AS id, 'ann' AS name UNION ALL SELECT 2, 'bob'",
+        "INSERT INTO lake.made (name, id) VALUES ('cyd', 3)",
+    ] {
+        let request = orbit_engine::Request { writes_allowed: true, ..request(sql) };
+        let written = engine.query(&context(), request).await.unwrap();
+        assert!(written.summary().rows_affected.is_some_and(|rows| rows > 0), "{sql}");
+    }
+    let sql = "SELECT id, name FROM lake.made ORDER BY id";
+    assert_eq!(rows(&engine, sql).await, "1|ann\n2|bob\n3|cyd");
 }

@@ -1,6 +1,6 @@
 //! What a query means, in Arrow kernels: the answer that a push-down must equal.
 //!
-//! It knows the closed [`Predicate`] alone and no query engine, so that a fault of the engine
+//! It knows the closed [`Predicate`](orbit_core::Predicate) alone and no query engine, so that a fault of the engine
 //! and a fault of the reference are not the same fault.
 
 mod predicate;
