@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use orbit_core::{
-    Context, Entry, Error, ErrorKind, KeyPath, Node, Origin, Registry, Result, Settings, Sources,
-};
+use orbit::connect_unnamed;
+use orbit_core::{Context, Entry, Error, ErrorKind, KeyPath, Node, Origin, Result, Settings};
 use orbit_engine::{OpenedPath, PathTables};
 
 /// The backend that has folders of this machine.
@@ -20,17 +19,8 @@ impl PathTables for LocalPaths {
     async fn open(&self, cx: &Context, path: &str) -> Result<OpenedPath> {
         let failed = |error: Error| error.with_context("path", path);
         let (folder, key) = split(path).map_err(failed)?;
-        let registry = Registry::linked()?;
-        let backend = registry.get(BACKEND).ok_or_else(|| {
-            let message = "this build cannot read paths: it has no backend `local`";
-            failed(Error::new(ErrorKind::Unsupported, message))
-        })?;
         let settings = settings(&folder).map_err(failed)?;
-        let config = (backend.parse)(&settings).map_err(|problems| {
-            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            failed(Error::new(ErrorKind::QueryInvalid, problems.join("; ")))
-        })?;
-        let datasource = config.connect(cx, &Sources::none()).await.map_err(failed)?;
+        let datasource = connect_unnamed(cx, BACKEND, settings).await.map_err(failed)?;
         Ok(OpenedPath { datasource, key })
     }
 }

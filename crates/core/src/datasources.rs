@@ -8,6 +8,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use async_trait::async_trait;
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -17,13 +19,29 @@ use crate::{
 
 /// Puts layers around a datasource. An instance's layers are shared by all its names (retry
 /// budget, breaker, rate limit); a handle's know the name (trace, audit, metrics).
+#[async_trait]
 pub trait Layering: Send + Sync {
+    /// Around connecting for the handle `name`, which is an operation like any other.
+    ///
+    /// # Errors
+    /// Those of `connect`, and those of the layers.
+    async fn around_connect(
+        &self,
+        name: &str,
+        cx: &Context,
+        connect: Connect<'_>,
+    ) -> Result<Arc<dyn Datasource>>;
+
     /// Around the instance, once.
     fn around_instance(&self, datasource: Arc<dyn Datasource>) -> Arc<dyn Datasource>;
 
     /// Around the shared instance, for the handle `name`.
     fn around_handle(&self, name: &str, datasource: Arc<dyn Datasource>) -> Arc<dyn Datasource>;
 }
+
+/// Connects, once for each time that it is called.
+pub type Connect<'a> =
+    Arc<dyn Fn(Context) -> BoxFuture<'a, Result<Arc<dyn Datasource>>> + Send + Sync + 'a>;
 
 /// The instances of a process, so that equal settings share one across reloads.
 #[derive(Debug, Default, Clone)]
@@ -132,7 +150,12 @@ impl Handle {
         let cx = cx.for_datasource(Arc::clone(&self.name));
         let connect = async {
             let sources = Sources::new(Weak::clone(&self.snapshot), self.registry.clone(), opening);
-            let datasource = self.instance.config.connect(&cx, &sources).await?;
+            let connect = |cx: Context| -> BoxFuture<'_, Result<Arc<dyn Datasource>>> {
+                let sources = &sources;
+                Box::pin(async move { self.instance.config.connect(&cx, sources).await })
+            };
+            let datasource =
+                self.layering.around_connect(&self.name, &cx, Arc::new(connect)).await?;
             Ok(self.layering.around_instance(datasource))
         };
         let instance = cx

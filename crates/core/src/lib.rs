@@ -35,7 +35,7 @@ pub use capability::{
 };
 pub use context::{Context, ContextBuilder, Identity, Principal, QueryId, Wake};
 pub use datasource::{Datasource, Facets};
-pub use datasources::{Datasources, DatasourcesBuilder, Handle, Instances, Layering};
+pub use datasources::{Connect, Datasources, DatasourcesBuilder, Handle, Instances, Layering};
 pub use dialect::{
     BooleanForm, DialectLimits, IdentifierCase, IntegerDivision, LimitForm, NullOrder,
     ParameterMarker, SqlDialect, TimeTravelForm,

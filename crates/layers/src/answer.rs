@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use orbit_core::{
-    BatchStream, DeleteOutcome, Estimate, FileEntry, FileInfo, FileStream, InsertOutcome,
-    PartitionSet, ReadBody, Result, Secret, TableDescription, TablePage,
+    BatchStream, Datasource, DeleteOutcome, Estimate, FileEntry, FileInfo, FileStream,
+    InsertOutcome, PartitionSet, ReadBody, Result, Secret, TableDescription, TablePage,
 };
 
 /// Items that are still to come.
@@ -108,6 +109,7 @@ macro_rules! whole {
 
 whole! {
     () => |_answer| Size::default();
+    Arc<dyn Datasource> => |_answer| Size::default();
     TablePage => |page| Size::rows(page.tables.len());
     TableDescription => |_answer| Size::default();
     Estimate => |_answer| Size::default();

@@ -10,12 +10,14 @@ use crate::layered_files::LayeredFiles;
 use crate::layered_sql::LayeredSql;
 
 /// `datasource`, with `layer` around each of its operations.
-pub(crate) fn layered(layer: impl Layer, datasource: Arc<dyn Datasource>) -> Arc<dyn Datasource> {
-    let layer = Arc::new(layer);
+pub(crate) fn layered<L: Layer>(
+    layer: &Arc<L>,
+    datasource: Arc<dyn Datasource>,
+) -> Arc<dyn Datasource> {
     let Facets { sql, files } = datasource.facets();
-    let sql = sql.map(|facet| LayeredSql::new(&layer, &datasource, facet));
-    let files = files.map(|facet| LayeredFiles::new(&layer, &datasource, facet));
-    Arc::new(Layered { layer, sql, files, datasource })
+    let sql = sql.map(|facet| LayeredSql::new(layer, &datasource, facet));
+    let files = files.map(|facet| LayeredFiles::new(layer, &datasource, facet));
+    Arc::new(Layered { layer: Arc::clone(layer), sql, files, datasource })
 }
 
 struct Layered<L> {

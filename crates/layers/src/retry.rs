@@ -99,7 +99,8 @@ impl Layer for RetryLayer {
 
 fn may_repeat(call: Call) -> bool {
     match call.operation {
-        Operation::ListTables
+        Operation::Connect
+        | Operation::ListTables
         | Operation::Describe
         | Operation::Estimate
         | Operation::ListFiles
@@ -111,7 +112,7 @@ fn may_repeat(call: Call) -> bool {
             call.effect == Effect::Read
         }
         // A check says how the source is now.
-        Operation::Connect | Operation::Ping => false,
+        Operation::Ping => false,
         Operation::Insert
         | Operation::Cancel
         | Operation::Write

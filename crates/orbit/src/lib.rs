@@ -42,7 +42,7 @@ pub use crate::config::{Config, ConfigSource, LoadOptions};
 pub use crate::environment::Environment;
 pub use crate::error::{ConfigError, ConfigProblem};
 pub use crate::link::{LINKED, table_formats};
-pub use crate::orbit::{Orbit, OrbitBuilder};
+pub use crate::orbit::{Orbit, OrbitBuilder, connect_unnamed};
 pub use crate::resolve::DatasourceConfig;
 pub use crate::schema::config_schema;
 pub use crate::source::Snippet;

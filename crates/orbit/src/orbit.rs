@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use orbit_core::{Datasources, Instances, Node, Origin, Problem, Registry, Result};
+use orbit_core::{
+    Context, Datasource, Datasources, Error, ErrorKind, Instances, Node, Origin, Problem, Registry,
+    Result, Settings,
+};
 use orbit_engine::{Engine, EngineOptions, TableOptions};
 use orbit_layers::Stack;
 
@@ -80,12 +83,38 @@ impl Orbit {
     }
 }
 
+/// Connects a datasource that no configuration names, in layers with the figures that stand
+/// when nothing is configured.
+///
+/// # Errors
+/// `Unsupported` when this build has no such backend, `ConfigInvalid` for settings that do not
+/// fit; those of connecting.
+pub async fn connect_unnamed(
+    cx: &Context,
+    backend: &str,
+    settings: Settings,
+) -> Result<Arc<dyn Datasource>> {
+    let registry = Registry::linked()?;
+    let backend = registry.get(backend).ok_or_else(|| {
+        let message = format!("this build has no backend `{backend}`");
+        Error::new(ErrorKind::Unsupported, message)
+    })?;
+    let config = (backend.parse)(&settings).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        Error::new(ErrorKind::ConfigInvalid, problems.join("; "))
+    })?;
+    let mut datasources = Datasources::builder(registry, Instances::default());
+    let layering = Arc::new(Stack::default());
+    datasources.add(backend.name, backend, settings, config, false, layering);
+    datasources.build().require(backend.name)?.open(cx).await
+}
+
 fn engine_of(config: Config, instances: &Instances) -> Result<Engine> {
     let Config { registry, resolved, .. } = config;
     let mut datasources = Datasources::builder(registry, instances.clone());
     let mut tables: BTreeMap<String, BTreeMap<String, TableOptions>> = BTreeMap::new();
     for datasource in resolved.datasources {
-        let layering = Arc::new(Stack::new(datasource.limits));
+        let layering = Arc::new(Stack::new(&datasource.limits));
         datasources.add(
             &datasource.name,
             datasource.backend,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
 mod circuit_breaker;
+mod connect;
 mod observed;
 mod order;
 mod passing;

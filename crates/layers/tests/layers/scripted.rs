@@ -157,7 +157,7 @@ impl fmt::Debug for Scripted {
 
 /// `datasource` in all layers, as the handle `lake`.
 pub(crate) fn stacked(settings: LayerSettings, datasource: &Arc<Scripted>) -> Arc<dyn Datasource> {
-    let stack = Stack::new(settings);
+    let stack = Stack::new(&settings);
     let instance = stack.around_instance(Arc::clone(datasource) as _);
     stack.around_handle("lake", instance)
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use orbit_core::{
-    Backend, BackendConfig, Capability, ConnectionKind, Context, Datasource, Datasources, Error,
-    ErrorKind, Instances, KeyPath, Layering, Node, Operation, Origin, Problem, Registry, Result,
-    Secret, Settings, Sources,
+    Backend, BackendConfig, Capability, Connect, ConnectionKind, Context, Datasource, Datasources,
+    Error, ErrorKind, Instances, KeyPath, Layering, Node, Operation, Origin, Problem, Registry,
+    Result, Secret, Settings, Sources,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,7 +63,17 @@ impl BackendConfig for ScriptedConfig {
 #[derive(Debug, Clone, Copy)]
 pub struct NoLayers;
 
+#[async_trait]
 impl Layering for NoLayers {
+    async fn around_connect(
+        &self,
+        _: &str,
+        cx: &Context,
+        connect: Connect<'_>,
+    ) -> Result<Arc<dyn Datasource>> {
+        connect(cx.clone()).await
+    }
+
     fn around_instance(&self, datasource: Arc<dyn Datasource>) -> Arc<dyn Datasource> {
         datasource
     }
