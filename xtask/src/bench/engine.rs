@@ -5,17 +5,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
-use serde_json::Value;
 
 use super::answers::{Answer, compare};
+use super::measured::{self, Usage, build, generated, keep, medians, peers_python};
 use super::report;
 use crate::shell;
-use crate::testbed;
-use crate::workspace::Workspace;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -34,14 +31,6 @@ pub(crate) struct Options {
     /// The cargo profile of the two Rust binaries
     #[arg(long, default_value = "release")]
     cargo_profile: String,
-}
-
-/// What one process used.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Usage {
-    pub(super) cpu_seconds: f64,
-    pub(super) wall_seconds: f64,
-    pub(super) rss_max_mb: f64,
 }
 
 /// How an engine did at one query.
@@ -75,7 +64,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .into_iter()
         .filter(|e| options.engines.is_empty() || options.engines.iter().any(|n| n == e))
         .collect();
-    let bench = prepare(options, &engines)?;
+    ensure!(options.runs > 0, "at least one run is needed");
+    let bench = prepare(options)?;
     let mut rows = Vec::new();
     for query in queries(&options.queries)? {
         let sql = bench.write_query(&query, options.scale)?;
@@ -85,36 +75,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     let page = report::page(&rows, &engines, options.scale, options.runs);
-    let path = shell::root().join("docs/generated/bench-engine.md");
     if options.queries.is_empty() && options.engines.is_empty() {
-        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
-        std::fs::write(&path, &page)?;
+        return keep("bench-engine.md", &page);
     }
     println!("{page}");
     Ok(())
 }
 
-fn prepare(options: &Options, engines: &[&str]) -> Result<Bench> {
-    ensure!(options.runs > 0, "at least one run is needed");
-    testbed::install(&["peers".to_owned()])?;
-    let variables = testbed::variables()?;
-    let python = variables.into_iter().find(|(name, _)| *name == "ORBIT_PEERS_PYTHON");
-    let profile = options.cargo_profile.as_str();
-    let mut packages = vec![("datagen", "datagen")];
-    let rust = [("orbit", "orbit-cli"), ("datafusion", "datafusion-plain")];
-    packages.extend(rust.into_iter().filter(|(engine, _)| engines.contains(engine)));
-    for (_, package) in packages {
-        shell::run(&mut shell::cargo(["build", "--profile", profile, "--package", package]))?;
-    }
-    let folder = if profile == "dev" { "debug" } else { profile };
-    let binaries = Workspace::read()?.target.join(folder);
+fn prepare(options: &Options) -> Result<Bench> {
+    let packages = ["--package=datagen", "--package=orbit-cli", "--package=datafusion-plain"];
+    let binaries = build(&options.cargo_profile, &packages)?;
+    let scale = options.scale.to_string();
+    let arguments = ["tpch", "--scale", &scale, "--out", "."];
     let bench = Bench {
-        data: shell::cache()?.join(format!("tpch-sf{}", options.scale)),
+        data: generated(&binaries, &format!("tpch-sf{scale}"), &arguments)?,
         scratch: shell::cache()?.join("bench-engine"),
-        python: PathBuf::from(python.context("the peers are not installed")?.1),
+        python: peers_python()?,
         binaries,
     };
-    bench.generate(options.scale)?;
+    std::fs::create_dir_all(&bench.scratch)?;
+    let tables = bench.data.display();
+    let config = format!("datasources:\n  tpch:\n    type: local\n    path: '{tables}'\n");
+    std::fs::write(bench.scratch.join("datasources.yaml"), config)?;
     Ok(bench)
 }
 
@@ -136,22 +118,6 @@ fn queries(wanted: &[String]) -> Result<Vec<String>> {
 }
 
 impl Bench {
-    /// Writes the tables unless an earlier run did so to the end.
-    fn generate(&self, scale: f64) -> Result<()> {
-        let complete = self.data.join("complete");
-        if !complete.exists() {
-            let mut datagen = shell::command(self.binaries.join("datagen"));
-            datagen.args(["tpch", "--scale", &scale.to_string(), "--out"]).arg(&self.data);
-            shell::run(&mut datagen)?;
-            std::fs::write(complete, "")?;
-        }
-        std::fs::create_dir_all(&self.scratch)?;
-        let tables = self.data.display();
-        let config = format!("datasources:\n  tpch:\n    type: local\n    path: '{tables}'\n");
-        std::fs::write(self.scratch.join("datasources.yaml"), config)?;
-        Ok(())
-    }
-
     fn write_query(&self, name: &str, scale: f64) -> Result<PathBuf> {
         let text = if name == "start" {
             "select 1 as one\n".to_owned()
@@ -188,37 +154,25 @@ impl Bench {
     }
 
     fn measure(&self, engine: &str, query: &str, sql: &Path) -> Result<Usage> {
-        let answer = File::create(self.answer(engine, query))?;
-        let mut measure = shell::command(std::env::current_exe()?);
-        measure.arg("measure");
-        self.arguments(engine, sql, &mut measure);
-        let output = measure.stdin(Stdio::null()).stdout(answer).stderr(Stdio::piped()).output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default();
-        if !output.status.success() {
-            let first = said.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();
-            let reason =
-                if engine == "polars" || engine == "duckdb" { last_error(&said) } else { first };
-            anyhow::bail!("{reason}");
-        }
-        usage(last).with_context(|| format!("`{last}` is not what a process used"))
-    }
-
-    fn arguments(&self, engine: &str, sql: &Path, command: &mut Command) {
-        match engine {
+        let command = match engine {
             "orbit" => {
-                command.arg(self.binaries.join("orbit"));
+                let mut command = shell::command(self.binaries.join("orbit"));
                 command.arg("--config").arg(self.scratch.join("datasources.yaml"));
                 command.args(["query", "--format", "csv", "--file"]).arg(sql);
+                command
             }
             "datafusion" => {
-                command.arg(self.binaries.join("datafusion-plain")).arg(&self.data).arg(sql);
+                let mut command = shell::command(self.binaries.join("datafusion-plain"));
+                command.arg(&self.data).arg(sql);
+                command
             }
             peer => {
-                command.arg(&self.python).arg("benches/tpch/peers.py").arg(peer);
-                command.arg(&self.data).arg(sql);
+                let mut command = shell::command(&self.python);
+                command.args(["benches/tpch/peers.py", peer]).arg(&self.data).arg(sql);
+                command
             }
-        }
+        };
+        measured::measure(&command, File::create(self.answer(engine, query))?)
     }
 
     fn answer(&self, engine: &str, query: &str) -> PathBuf {
@@ -231,33 +185,5 @@ impl Bench {
         };
         let compared = read(ENGINES[0]).and_then(|right| Ok(compare(&right, &read(engine)?)));
         compared.unwrap_or_else(|error| Some(format!("{error:#}")))
-    }
-}
-
-/// Python says what went wrong in the line before ours.
-fn last_error(said: &str) -> &str {
-    said.lines().rev().find(|l| l.contains("Error")).unwrap_or("failed")
-}
-
-fn usage(line: &str) -> Result<Usage> {
-    let value: Value = serde_json::from_str(line)?;
-    let number = |key: &str| value[key].as_f64().with_context(|| format!("no `{key}`"));
-    Ok(Usage {
-        cpu_seconds: number("cpu_us")? / 1e6,
-        wall_seconds: number("wall_us")? / 1e6,
-        rss_max_mb: number("rss_max_kb")? / 1024.0,
-    })
-}
-
-fn medians(usages: &[Usage]) -> Usage {
-    let median = |of: fn(&Usage) -> f64| {
-        let mut values: Vec<_> = usages.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or_default()
-    };
-    Usage {
-        cpu_seconds: median(|u| u.cpu_seconds),
-        wall_seconds: median(|u| u.wall_seconds),
-        rss_max_mb: median(|u| u.rss_max_mb),
     }
 }

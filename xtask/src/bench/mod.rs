@@ -2,7 +2,10 @@
 
 mod answers;
 mod engine;
+mod measured;
+mod memory;
 mod report;
+mod start;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -11,10 +14,16 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// The 22 queries of TPC-H beside DataFusion, DuckDB and Polars
     Engine(engine::Options),
+    /// Ten million rows grouped, sorted and handed on under a memory budget, beside DuckDB
+    Memory(memory::Options),
+    /// Size and start of the binary of each profile
+    Start(start::Options),
 }
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Engine(options) => engine::run(options),
+        Command::Memory(options) => memory::run(options),
+        Command::Start(options) => start::run(options),
     }
 }

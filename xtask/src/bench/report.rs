@@ -1,6 +1,7 @@
 //! The page of a run.
 
-use super::engine::{Outcome, Row, Usage};
+use super::engine::{Outcome, Row};
+use super::measured::Usage;
 use crate::docs::table_row;
 
 /// One row while the run goes on.

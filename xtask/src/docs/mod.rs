@@ -97,7 +97,7 @@ fn findings() -> Result<Vec<Value>> {
 }
 
 /// Adds a row to a Markdown table.
-pub(crate) fn table_row(page: &mut String, first: &str, cells: impl Iterator<Item = String>) {
-    let cells: Vec<_> = cells.collect();
+pub(crate) fn table_row(page: &mut String, first: &str, cells: impl IntoIterator<Item = String>) {
+    let cells: Vec<_> = cells.into_iter().collect();
     *page += &format!("| {first} | {} |\n", cells.join(" | "));
 }

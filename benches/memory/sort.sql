@@ -1,0 +1,3 @@
+select session, id, score, country
+from events
+order by score, session
