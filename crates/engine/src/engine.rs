@@ -8,7 +8,7 @@ use std::time::Instant;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use orbit_core::{
     BatchStream, Context, Datasources, Effect, Error, ErrorKind, Handle, Operation, Query, Result,
     Tally, Target,

@@ -23,6 +23,28 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
     }
 }
 
+/// The error of a file that could not be read: what a source said, else the file is at fault.
+pub(crate) fn of_file(error: DataFusionError) -> Error {
+    if let Some(inner) = find::<Error>(&error) {
+        return inner.clone();
+    }
+    let kind = match kind_of(&error) {
+        kind @ (ErrorKind::ResourceExhausted | ErrorKind::Unsupported) => kind,
+        _ => ErrorKind::DataInvalid,
+    };
+    Error::new(kind, message_of(&error))
+}
+
+/// Whether reading a file failed and the words are all that is left of the cause.
+pub(crate) fn is_of_a_file(error: &DataFusionError) -> bool {
+    find::<Error>(error).is_none() && kind_of(error) == ErrorKind::DataInvalid
+}
+
+/// ORBIT's error inside another crate's, if there is one.
+pub(crate) fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+    find::<Error>(error)
+}
+
 /// ORBIT's error inside DataFusion's, found again by [`from_datafusion`].
 pub(crate) fn to_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))

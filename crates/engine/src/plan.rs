@@ -32,8 +32,8 @@ pub(crate) enum Planned {
 pub(crate) struct ReadPlan {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) task: Arc<TaskContext>,
-    /// The datasources by the first segment of their files' paths.
-    pub(crate) scopes: HashMap<String, String>,
+    /// What its files are read through.
+    pub(crate) store: Arc<LakeStore>,
 }
 
 /// Plans one request.
@@ -102,6 +102,8 @@ impl<'a> Planner<'a> {
     ) -> Result<Statement> {
         sql::fetch_to_limit(&mut query);
         sql::label_columns(&mut query);
+        sql::balance_chains(&mut query);
+        sql::escapes_to_backslash(&mut query)?;
         let uses = sql::collect_tables(&mut query, versions)?;
         let mut names = Vec::with_capacity(uses.len());
         let mut providers = BTreeMap::new();

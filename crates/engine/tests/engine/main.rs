@@ -8,6 +8,7 @@
 )]
 
 mod deep;
+mod formats;
 mod lake;
 mod names;
 mod pushdown;
