@@ -68,16 +68,14 @@ impl LakeSource {
     ) -> Result<Arc<dyn FileOpener>> {
         let schema = self.table_schema().file_schema();
         Ok(match (&self.reading, self.inner.downcast_ref::<CsvSource>()) {
-            (Reading::Csv { null }, Some(csv)) => {
-                Arc::new(CsvOpener {
-                    store,
-                    csv: csv.clone(),
-                    null: null.clone(),
-                    indices,
-                    batch_rows: self.batch_rows,
-                    packing: config.file_compression_type,
-                })
-            }
+            (Reading::Csv { null }, Some(csv)) => Arc::new(CsvOpener {
+                store,
+                csv: csv.clone(),
+                null: null.clone(),
+                indices,
+                batch_rows: self.batch_rows,
+                packing: config.file_compression_type,
+            }),
             _ => {
                 let wanted: SchemaRef = Arc::new(schema.project(&indices)?);
                 Arc::new(ArrowOpener { store, wanted })

@@ -86,9 +86,8 @@ impl LakeStore {
         let lost = is_of_a_file(&error);
         let said = from_datafusion(error);
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_cause = |fault: &Error| {
-            lost || (said.datasource().is_none() && said.kind() == fault.kind())
-        };
+        let is_cause =
+            |fault: &Error| lost || (said.datasource().is_none() && said.kind() == fault.kind());
         fault.filter(is_cause).unwrap_or(said)
     }
 

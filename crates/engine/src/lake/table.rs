@@ -30,8 +30,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::compute_all_files_statistics;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
-use regex::Regex;
 use orbit_core::{Error, ErrorKind, FileStore, Result};
+use regex::Regex;
 
 use super::arrow;
 use super::find::{FoundTable, Lake, TableData};
@@ -301,7 +301,9 @@ impl Opening<'_> {
             .map(|meta| async move {
                 let schema = match self.kind {
                     FileFormat::Arrow => arrow::schema(&*self.store, meta).await,
-                    _ => format.infer_schema(self.session, &self.store, slice::from_ref(meta)).await,
+                    _ => {
+                        format.infer_schema(self.session, &self.store, slice::from_ref(meta)).await
+                    }
                 };
                 schema.map_err(|e| self.unreadable(e, slice::from_ref(meta)))
             })
