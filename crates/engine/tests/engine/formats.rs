@@ -72,7 +72,8 @@ async fn every_format_answers_the_same() {
     put(at, "t_zstd.csv.zst", ZSTD);
     let engine = lake(at);
     let names = [
-        "parquet", "csv", "tsv", "lines", "array", "arrow", "lz4", "stream", "packed", "gzip", "zstd",
+        "parquet", "csv", "tsv", "lines", "array", "arrow", "lz4", "stream", "packed", "gzip",
+        "zstd",
     ];
     for name in names {
         let sql = format!("SELECT id, name, id + 1 FROM t_{name} ORDER BY id");
@@ -138,7 +139,8 @@ async fn files_with_other_arrow_types_of_one_parquet_type_are_one_table() {
     let other = record_batch!(("id", Utf8, ["one"])).unwrap();
     put_parquet(folder.path(), "apart/b.parquet", &other);
     let engine = lake(folder.path());
-    let sql = "SELECT t, count(*), max(encode(b, 'hex')) FROM mixed WHERE t < 'z' GROUP BY t ORDER BY t";
+    let sql =
+        "SELECT t, count(*), max(encode(b, 'hex')) FROM mixed WHERE t < 'z' GROUP BY t ORDER BY t";
     assert_eq!(rows(&engine, sql).await, "a|3|78\nb|3|79");
     insta::assert_snapshot!(refusal_text(&engine, "SELECT * FROM apart").await);
 }

@@ -8,7 +8,9 @@ use orbit_core::{Context, Tally};
 use orbit_engine::Engine;
 use tempfile::TempDir;
 
-use crate::support::{GZIPPED, Setup, ZSTD, lake, put, put_parquet, refusal_text, request, rows, sorted};
+use crate::support::{
+    GZIPPED, Setup, ZSTD, lake, put, put_parquet, refusal_text, request, rows, sorted,
+};
 
 fn people() -> RecordBatch {
     record_batch!(("id", Int64, [1, 2, 3]), ("name", Utf8, [Some("ann"), Some("bob"), None]))

@@ -7,6 +7,7 @@
     reason = "a test ends at its first fault"
 )]
 
+mod bounds;
 mod deep;
 mod formats;
 mod lake;
