@@ -28,15 +28,15 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
 }
 
 /// The error of a file that could not be read: what a source said, else the file is at fault.
-pub(crate) fn of_file(error: DataFusionError) -> Error {
-    if let Some(inner) = find::<Error>(&error) {
+pub(crate) fn of_file(error: &DataFusionError) -> Error {
+    if let Some(inner) = find::<Error>(error) {
         return inner.clone();
     }
-    let kind = match kind_of(&error) {
+    let kind = match kind_of(error) {
         kind @ (ErrorKind::ResourceExhausted | ErrorKind::Unsupported) => kind,
         _ => ErrorKind::DataInvalid,
     };
-    Error::new(kind, message_of(&error))
+    Error::new(kind, message_of(error))
 }
 
 /// Whether reading a file failed and the words are all that is left of the cause.

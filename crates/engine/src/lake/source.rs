@@ -186,7 +186,7 @@ impl FileOpener for NamingOpener {
         let key = LakeStore::key(file.object_meta.location.as_ref()).to_owned();
         let datasource = Arc::clone(&self.datasource);
         let named = move |error: DataFusionError| {
-            let error = of_file(error).with_datasource(&*datasource);
+            let error = of_file(&error).with_datasource(&*datasource);
             to_datafusion(error.with_context("file", key.as_str()))
         };
         let opening = self.opener.open(file)?;

@@ -181,7 +181,7 @@ impl FileTable {
                     Arc::clone(schema),
                     &file.object_meta,
                 );
-                let known = known.await.map_err(|e| self.unreadable(e, &file))?;
+                let known = known.await.map_err(|e| self.unreadable(&e, &file))?;
                 let statistics = without_float_bounds(known.statistics, schema);
                 Ok(file.with_statistics(Arc::new(statistics)).with_ordering(known.ordering))
             })
@@ -193,7 +193,7 @@ impl FileTable {
 
 impl FileTable {
     /// Says which file's footer could not be read.
-    fn unreadable(&self, error: DataFusionError, file: &PartitionedFile) -> DataFusionError {
+    fn unreadable(&self, error: &DataFusionError, file: &PartitionedFile) -> DataFusionError {
         let key = LakeStore::key(file.object_meta.location.as_ref());
         to_datafusion(
             of_file(error).with_datasource(self.datasource.as_str()).with_context("file", key),
@@ -320,7 +320,7 @@ impl Opening<'_> {
         if is_of_a_file(&error) {
             return self.placed(self.files.explain(error), metas);
         }
-        self.placed(of_file(error), metas)
+        self.placed(of_file(&error), metas)
     }
 
     fn placed(&self, error: Error, metas: &[ObjectMeta]) -> Error {

@@ -188,7 +188,7 @@ impl Speller<'_> {
         if let [one] = idents.as_slice() {
             let name = folded(one);
             let known = self.frames.iter().flat_map(|frame| &frame.ctes).chain(ctes);
-            let cte = known.filter(|cte| cte.name == name).last();
+            let cte = known.rev().find(|cte| cte.name == name);
             return cte.map_or(Vec::new(), |cte| cte.columns.clone());
         }
         let is_it = |names: &&Names| {
@@ -217,7 +217,7 @@ impl Speller<'_> {
 
     fn columns_of_body(&self, body: &SetExpr, ctes: &[Relation]) -> Vec<String> {
         match body {
-            SetExpr::Select(select) => self.outputs(select, &self.relations(&select.from, ctes)),
+            SetExpr::Select(select) => Self::outputs(select, &self.relations(&select.from, ctes)),
             SetExpr::Query(query) => self.columns_of_query(query, ctes),
             SetExpr::SetOperation { left, .. } => self.columns_of_body(left, ctes),
             _ => Vec::new(),
@@ -225,7 +225,7 @@ impl Speller<'_> {
     }
 
     /// The columns that a SELECT answers, at least those that some name can mean.
-    fn outputs(&self, select: &Select, relations: &[Relation]) -> Vec<String> {
+    fn outputs(select: &Select, relations: &[Relation]) -> Vec<String> {
         let mut outputs = Vec::new();
         let column = |ident: &Ident, columns: Vec<&String>| match ident.quote_style {
             Some(_) => ident.value.clone(),
@@ -308,7 +308,7 @@ impl VisitorMut for Speller<'_> {
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         let relations = self.frames.last_mut().map(|f| std::mem::take(&mut f.relations));
         let relations = relations.unwrap_or_default();
-        let outputs = self.outputs(select, &relations);
+        let outputs = Self::outputs(select, &relations);
         if let Some(frame) = self.frames.last_mut() {
             frame.relations = relations;
             frame.in_select = false;
