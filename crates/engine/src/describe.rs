@@ -28,7 +28,7 @@ pub(crate) async fn describe(shared: &Shared, cx: &Context, name: &str) -> Resul
     }
     let store = Arc::new(LakeStore::default());
     let stores: Arc<dyn ObjectStoreRegistry> = Arc::new(QueryStores::new(Arc::clone(&store)));
-    let session = session::session(&shared.options, &shared.runtime, Arc::clone(&stores))?;
+    let session = session::session(cx, &shared.options, &shared.runtime, Arc::clone(&stores))?;
     let provider = resolved.provider(&catalog, &session, &store, &stores).await?;
     let schema = provider.schema();
     let columns = schema.fields().iter().map(|field| ColumnDescription {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use orbit_core::{
     BatchStream, Context, Datasources, Effect, Error, ErrorKind, Handle, Operation, Query, Result,
     Tally, Target,
@@ -108,10 +108,9 @@ impl Engine {
             }
         };
         let plan = Arc::clone(&planned.plan);
-        let mut explanation = Explanation {
-            sources: explain::sources(&plan, &planned.scopes),
-            ..Explanation::default()
-        };
+        let scopes = planned.store.scopes();
+        let mut explanation =
+            Explanation { sources: explain::sources(&plan, &scopes), ..Explanation::default() };
         explain::add_estimates(&plan, &mut explanation.sources).await;
         if analyze {
             let start = Instant::now();
@@ -121,7 +120,7 @@ impl Engine {
             explanation.elapsed_ms = u64::try_from(start.elapsed().as_millis()).ok();
             explanation.measured = tally.snapshot();
         }
-        explanation.plan = plan_text(&plan, analyze);
+        explanation.plan = explain::with_file_names(&plan_text(&plan, analyze), &scopes);
         Ok(explanation)
     }
 
@@ -167,15 +166,16 @@ impl Engine {
             None => self.0.datasources.iter().collect(),
         };
         let catalog = self.0.catalog(cx);
-        let listings = handles.into_iter().map(|handle| {
-            let (catalog, filter) = (&catalog, &filter);
-            async move { (handle.name(), tables_of(catalog, handle, filter).await) }
-        });
+        let mut listings = Vec::with_capacity(handles.len());
+        for handle in &handles {
+            listings.push(tables_of(&catalog, handle, &filter).boxed());
+        }
         let mut list = TableList::default();
-        for (name, tables) in futures::future::join_all(listings).await {
+        let listed = futures::future::join_all(listings).await;
+        for (handle, tables) in handles.iter().zip(listed) {
             match tables {
                 Ok(tables) => list.tables.extend(tables),
-                Err(error) => list.failures.push((name.to_owned(), error)),
+                Err(error) => list.failures.push((handle.name().to_owned(), error)),
             }
         }
         Ok(list)

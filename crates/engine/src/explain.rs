@@ -165,9 +165,10 @@ fn file_source(
         table: key,
         is_query: false,
         reads: format!(
-            "{} {} file(s), {bytes} bytes",
+            "{} {} {}, {bytes} bytes",
             distinct.len(),
-            config.file_source.file_type()
+            config.file_source.file_type(),
+            if distinct.len() == 1 { "file" } else { "files" }
         ),
         pushed,
         stayed: above.to_vec(),
@@ -176,6 +177,26 @@ fn file_source(
             ..Estimate::default()
         },
     })
+}
+
+/// The plan's text with files named as `datasource:key`, as people write them.
+pub(crate) fn with_file_names(plan: &str, scopes: &HashMap<String, String>) -> String {
+    let mut text = plan.to_owned();
+    for (scope, datasource) in scopes {
+        let mut named = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        let start = format!("{scope}/");
+        while let Some((before, after)) = rest.split_once(&start) {
+            named.push_str(before);
+            named.push_str(datasource);
+            named.push(':');
+            // The tag of the file's content stands before its key.
+            rest = after.split_once('/').map_or(after, |(_, key)| key);
+        }
+        named.push_str(rest);
+        text = named;
+    }
+    text
 }
 
 /// A predicate as a person reads it; not the SQL of any source.

@@ -16,6 +16,7 @@ mod options;
 mod plan;
 mod remote;
 mod request;
+mod rules;
 mod run;
 mod semantics;
 mod session;

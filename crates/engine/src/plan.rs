@@ -32,8 +32,8 @@ pub(crate) enum Planned {
 pub(crate) struct ReadPlan {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) task: Arc<TaskContext>,
-    /// The datasources by the first segment of their files' paths.
-    pub(crate) scopes: HashMap<String, String>,
+    /// What its files are read through.
+    pub(crate) store: Arc<LakeStore>,
 }
 
 /// Plans one request.
@@ -59,8 +59,9 @@ impl<'a> Planner<'a> {
         }
         let parsed = sql::parse(&request.sql, &self.shared.options.limits)?;
         let Parsed { statement, mut versions } = parsed;
-        let session =
-            session::session(&self.shared.options, &self.shared.runtime, Arc::clone(&self.stores))?;
+        let stores = Arc::clone(&self.stores);
+        let Shared { options, runtime, .. } = self.shared;
+        let session = session::session(self.catalog.cx, options, runtime, stores)?;
         let (query, target) = match statement {
             Statement::Query(_) => (statement, None),
             write => {
@@ -84,9 +85,9 @@ impl<'a> Planner<'a> {
             let limited = LogicalPlanBuilder::from(plan).limit(0, Some(fetch));
             plan = limited.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
         }
-        let physical = session.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-        let scopes = self.store.scopes();
-        let read = ReadPlan { plan: physical, task: session.task_ctx(), scopes };
+        let physical = session.create_physical_plan(&plan).await;
+        let physical = physical.map_err(|e| self.store.explain(e))?;
+        let read = ReadPlan { plan: physical, task: session.task_ctx(), store: self.store };
         Ok(match target {
             None => Planned::Read(read),
             Some(target) => Planned::Write(WritePlan { source: read, target }),
@@ -102,6 +103,8 @@ impl<'a> Planner<'a> {
     ) -> Result<Statement> {
         sql::fetch_to_limit(&mut query);
         sql::label_columns(&mut query);
+        sql::balance_chains(&mut query);
+        sql::escapes_to_backslash(&mut query)?;
         let uses = sql::collect_tables(&mut query, versions)?;
         let mut names = Vec::with_capacity(uses.len());
         let mut providers = BTreeMap::new();

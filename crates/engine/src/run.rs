@@ -17,6 +17,7 @@ pub(crate) fn stream(
     limit_rows: Option<u64>,
 ) -> Result<BatchStream> {
     let schema = planned.plan.schema();
+    let store = planned.store;
     let batches = on_big_stack(|| execute_stream(planned.plan, planned.task));
     let mut batches = batches.map_err(from_datafusion)?;
     let summary = SummaryHandle::default();
@@ -29,7 +30,7 @@ pub(crate) fn stream(
         on_big_stack(|| batches.poll_next_unpin(task))
     });
     let rows = polled.map(move |batch| {
-        let batch = batch.map_err(from_datafusion)?;
+        let batch = batch.map_err(|e| store.explain(e))?;
         let (Some(left), Some(limit_rows)) = (left.as_mut(), limit_rows) else { return Ok(batch) };
         let rows = batch.num_rows() as u64;
         if rows <= *left {

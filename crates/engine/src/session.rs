@@ -15,10 +15,10 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
-use orbit_core::{Error, ErrorKind, Result};
+use orbit_core::{Context, Error, ErrorKind, Result};
 
 use crate::error::from_datafusion;
-use crate::{EngineOptions, remote, semantics};
+use crate::{EngineOptions, remote, rules, semantics};
 
 /// Bytes of footers that are kept between queries.
 const FOOTER_CACHE_BYTES: usize = 128 << 20;
@@ -49,8 +49,10 @@ pub(crate) fn runtime(options: &EngineOptions) -> Result<Arc<RuntimeEnv>> {
         })
 }
 
-/// A session that reaches nothing but `stores` and the tables registered with it.
+/// A session for the query of `cx`, which reaches nothing but `stores` and the tables
+/// registered with it.
 pub(crate) fn session(
+    cx: &Context,
     options: &EngineOptions,
     shared: &RuntimeEnv,
     stores: Arc<dyn ObjectStoreRegistry>,
@@ -75,7 +77,7 @@ pub(crate) fn session(
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .with_default_features();
     let builder = remote::with_rules(semantics::with_rules(builder));
-    Ok(builder.build())
+    Ok(rules::with_rules(builder, cx).build())
 }
 
 /// Makes `table` known to `session` as `catalog.schema.name`.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use datafusion::common::Column;
@@ -216,6 +217,10 @@ impl WritePlan {
         let cx = cx.for_datasource(target.datasource_name.as_str());
         // The rows end, and stop their sources, before the write does.
         let rows = run::stream(&cx.child(), source, None)?;
+        let rows = match &target.columns {
+            Some((schema, _)) => under_schema(rows, schema),
+            None => rows,
+        };
         let written = match &target.place {
             Place::Table { name, mode } => target.insert(&cx, name, *mode, rows).await,
             Place::File { key } => target.write(&cx, key, rows).await,
@@ -263,6 +268,30 @@ impl Target {
         files.write(cx, request).await?;
         Ok(count.load(std::sync::atomic::Ordering::Relaxed))
     }
+}
+
+/// The rows under the target's schema: what is NULL is known from the values, not from the
+/// plan, which often cannot tell.
+fn under_schema(rows: BatchStream, schema: &SchemaRef) -> BatchStream {
+    let schema = Arc::clone(schema);
+    let of_batches = Arc::clone(&schema);
+    let batches = rows.map(move |batch| {
+        let batch = batch?;
+        let fields = of_batches.fields().iter().zip(batch.columns());
+        if let Some((field, _)) = fields
+            .into_iter()
+            .find(|(field, column)| !field.is_nullable() && column.null_count() > 0)
+        {
+            let message = format!("the column `{}` of the target takes no NULL", field.name());
+            return Err(Error::new(ErrorKind::QueryInvalid, message));
+        }
+        let columns = batch.columns().to_vec();
+        RecordBatch::try_new(Arc::clone(&of_batches), columns).map_err(|e| {
+            let message = "the rows do not have the target's columns";
+            Error::new(ErrorKind::Unexpected, message).with_source(e)
+        })
+    });
+    BatchStream::new(schema, batches)
 }
 
 /// The rows as the bytes of a Parquet file, and how many there were once it has been read.

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
 use orbit_core::{Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat};
@@ -329,12 +331,16 @@ impl Lake {
 
     /// Every table, in the order of their names.
     pub(crate) async fn tables(&self) -> Result<Vec<TableInfo>> {
-        let configured = stream::iter(&self.tables)
-            .map(|(name, options)| self.configured(name, options))
-            .buffered(LISTINGS_MAX)
-            .map_ok(|found| found.info(self.name()))
-            .try_collect::<Vec<_>>();
-        let mut tables = configured.await?;
+        // Boxed one by one: a closure that borrows would keep this future off other threads.
+        let mut configured = Vec::with_capacity(self.tables.len());
+        for (name, options) in &self.tables {
+            configured.push(self.configured(name, options).boxed());
+        }
+        let mut configured = stream::iter(configured).buffered(LISTINGS_MAX);
+        let mut tables = Vec::new();
+        while let Some(found) = configured.try_next().await? {
+            tables.push(found.info(self.name()));
+        }
         let mut pending = vec![Vec::<String>::new()];
         while let Some(schema) = pending.pop() {
             let (found, schemas) = self.tables_in(&schema).await?;
@@ -369,27 +375,34 @@ impl Lake {
                 });
             }
         }
-        let folders = level.folders.iter().filter(|f| !list::is_hidden(f));
-        let prefix = prefix.as_str();
-        let within = stream::iter(folders)
-            .map(|folder| async move {
+        let options = TableOptions::default();
+        let (mut names, mut within) = (Vec::new(), Vec::new());
+        for folder in &level.folders {
+            if !list::is_hidden(folder) {
                 let parts: Vec<String> = schema.iter().cloned().chain([folder.clone()]).collect();
-                let options = TableOptions::default();
-                let found =
-                    self.folder(parts.clone(), &format!("{prefix}{folder}"), &options).await;
-                Ok::<_, Error>((parts, found?))
-            })
-            .buffered(LISTINGS_MAX)
-            .try_collect::<Vec<_>>()
-            .await?;
+                within.push(self.folder_at(parts.clone(), format!("{prefix}{folder}"), &options));
+                names.push(parts);
+            }
+        }
+        let within: Vec<_> = stream::iter(within).buffered(LISTINGS_MAX).try_collect().await?;
         let mut schemas = Vec::new();
-        for (parts, found) in within {
+        for (parts, found) in names.into_iter().zip(within) {
             match found {
                 Some(found) => tables.push(found.info(self.name())),
                 None => schemas.push(parts),
             }
         }
         Ok((tables, schemas))
+    }
+
+    /// [`folder`](Self::folder), boxed.
+    fn folder_at<'a>(
+        &'a self,
+        parts: Vec<String>,
+        folder: String,
+        options: &'a TableOptions,
+    ) -> BoxFuture<'a, Result<Option<FoundTable>>> {
+        async move { self.folder(parts, &folder, options).await }.boxed()
     }
 
     async fn level(&self, prefix: &str) -> Result<Arc<Level>> {

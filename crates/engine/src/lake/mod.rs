@@ -5,10 +5,13 @@
 //!
 //! [`TableFormat`]: crate::TableFormat
 
+mod arrow;
 mod find;
 mod format;
 mod list;
+mod merge;
 mod partition;
+mod source;
 mod store;
 mod table;
 

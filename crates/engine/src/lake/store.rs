@@ -23,6 +23,8 @@ use object_store::{
 use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
 use url::Url;
 
+use crate::error::{from_datafusion, inner, is_of_a_file};
+
 /// Where the store of a query's files is registered.
 const URL: &str = "orbit://files/";
 
@@ -33,6 +35,8 @@ const NO_TAG: &str = "-";
 #[derive(Default)]
 pub(crate) struct LakeStore {
     scopes: Mutex<HashMap<String, FileStore>>,
+    /// The first failure of a read: readers of footers keep its words alone.
+    fault: Mutex<Option<Error>>,
 }
 
 impl LakeStore {
@@ -77,6 +81,26 @@ impl LakeStore {
         path.splitn(3, '/').nth(2).unwrap_or(path)
     }
 
+    /// The error of a plan that reads through this store: what a source said, where it did.
+    pub(crate) fn explain(&self, error: DataFusionError) -> Error {
+        let lost = is_of_a_file(&error);
+        let said = from_datafusion(error);
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_cause =
+            |fault: &Error| lost || (said.datasource().is_none() && said.kind() == fault.kind());
+        fault.filter(is_cause).unwrap_or(said)
+    }
+
+    /// Keeps what the source said of a read that failed.
+    fn noted(&self, store: &FileStore, error: object_store::Error) -> object_store::Error {
+        if let Some(error) = inner(&error) {
+            let error = error.clone().with_datasource(store.datasource());
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            fault.get_or_insert(error);
+        }
+        error
+    }
+
     fn open(&self, location: &Path) -> object_store::Result<(FileStore, Path, Option<String>)> {
         let mut parts = location.as_ref().splitn(3, '/');
         let (scope, tag, key) = (parts.next(), parts.next(), parts.next());
@@ -118,7 +142,8 @@ impl ObjectStore for LakeStore {
     ) -> object_store::Result<GetResult> {
         let (store, key, if_match) = self.open(location)?;
         let options = GetOptions { if_match: options.if_match.or(if_match), ..options };
-        let mut result = store.get_opts(&key, options).await?;
+        let got = store.get_opts(&key, options).await;
+        let mut result = got.map_err(|e| self.noted(&store, e))?;
         result.meta.location = location.clone();
         Ok(result)
     }
@@ -129,7 +154,8 @@ impl ObjectStore for LakeStore {
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
         let (store, key, if_match) = self.open(location)?;
-        store.get_ranges_if_match(&key, ranges, if_match).await
+        let got = store.get_ranges_if_match(&key, ranges, if_match).await;
+        got.map_err(|e| self.noted(&store, e))
     }
 
     async fn put_opts(

@@ -3,9 +3,11 @@
 //! The files are those that were listed when the name was resolved: planning and reading see
 //! one state, and nothing is listed again.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -15,9 +17,11 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::file_format::FileFormat as DataFusionFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::{expr_applicable_for_cols, filter_partitioned_file};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -25,13 +29,17 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::compute_all_files_statistics;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use object_store::{ObjectMeta, ObjectStore};
 use orbit_core::{Error, ErrorKind, FileStore, Result};
+use regex::Regex;
 
+use super::arrow;
 use super::find::{FoundTable, Lake, TableData};
+use super::merge::Merged;
 use super::partition::{self, PartitionColumns};
+use super::source::{LakeSource, Reading};
 use super::store::LakeStore;
-use crate::error::from_datafusion;
+use crate::error::{from_datafusion, is_of_a_file, of_file, to_datafusion};
 use crate::{FileFormat, TableOptions};
 
 /// Files whose footers are read at once.
@@ -67,7 +75,7 @@ pub(crate) struct FileTable {
     datasource: String,
     files: Vec<PartitionedFile>,
     format: Arc<dyn DataFusionFormat>,
-    has_statistics: bool,
+    kind: FileFormat,
     table_schema: TableSchema,
 }
 
@@ -77,8 +85,10 @@ struct Opening<'a> {
     session: &'a dyn Session,
     prefix: &'a str,
     options: &'a TableOptions,
+    kind: FileFormat,
+    files: Arc<LakeStore>,
     store: Arc<dyn ObjectStore>,
-    metas: Vec<object_store::ObjectMeta>,
+    metas: Vec<ObjectMeta>,
 }
 
 impl FileTable {
@@ -105,6 +115,8 @@ impl FileTable {
             session,
             prefix,
             options: &found.options,
+            kind: format.format,
+            files: Arc::clone(store),
             store: Arc::clone(store) as Arc<dyn ObjectStore>,
             metas,
         };
@@ -123,7 +135,7 @@ impl FileTable {
         Ok(Self {
             datasource: lake.name().to_owned(),
             files: parts.collect::<Result<_>>()?,
-            has_statistics: format.format == FileFormat::Parquet,
+            kind: format.format,
             format: reader,
             table_schema: TableSchema::builder(file_schema)
                 .with_table_partition_cols(fields.collect::<Vec<_>>())
@@ -152,7 +164,7 @@ impl FileTable {
         session: &dyn Session,
         files: Vec<PartitionedFile>,
     ) -> DataFusionResult<Vec<PartitionedFile>> {
-        if !self.has_statistics {
+        if self.kind != FileFormat::Parquet {
             let unknown = Arc::new(Statistics::new_unknown(self.table_schema.file_schema()));
             return Ok(files
                 .into_iter()
@@ -169,7 +181,7 @@ impl FileTable {
                     Arc::clone(schema),
                     &file.object_meta,
                 );
-                let known = known.await?;
+                let known = known.await.map_err(|e| self.unreadable(&e, &file))?;
                 let statistics = without_float_bounds(known.statistics, schema);
                 Ok(file.with_statistics(Arc::new(statistics)).with_ordering(known.ordering))
             })
@@ -177,6 +189,53 @@ impl FileTable {
             .try_collect()
             .await
     }
+}
+
+impl FileTable {
+    /// Says which file's footer could not be read.
+    fn unreadable(&self, error: &DataFusionError, file: &PartitionedFile) -> DataFusionError {
+        let key = LakeStore::key(file.object_meta.location.as_ref());
+        to_datafusion(
+            of_file(error).with_datasource(self.datasource.as_str()).with_context("file", key),
+        )
+    }
+
+    /// The scan, with failures that name the file.
+    async fn scan_of(
+        &self,
+        session: &dyn Session,
+        config: FileScanConfig,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let (config, reading) = match self.kind {
+            FileFormat::Arrow => (config, Reading::Arrow),
+            kind => {
+                let plan = self.format.create_physical_plan(session, config).await?;
+                if matches!(kind, FileFormat::Parquet | FileFormat::Delta) {
+                    return Ok(plan);
+                }
+                let Some(config) = file_scan(&plan) else { return Ok(plan) };
+                (config.clone(), self.text_reading()?)
+            }
+        };
+        let source = LakeSource::new(Arc::clone(&config.file_source), reading, &self.datasource);
+        let config = FileScanConfigBuilder::from(config).with_source(Arc::new(source)).build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn text_reading(&self) -> DataFusionResult<Reading> {
+        let csv = self.format.downcast_ref::<CsvFormat>();
+        let Some(pattern) = csv.and_then(|csv| csv.options().null_regex.as_ref()) else {
+            return Ok(Reading::Plain);
+        };
+        let null = Regex::new(pattern).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Reading::Csv { null })
+    }
+}
+
+/// The files that a plan scans, where it is nothing but a scan.
+fn file_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
+    let source = plan.downcast_ref::<DataSourceExec>()?.data_source();
+    (source.as_ref() as &dyn Any).downcast_ref::<FileScanConfig>()
 }
 
 /// The statistics without the bounds of floats, which leave NaN out: it is the largest value.
@@ -226,16 +285,47 @@ impl Opening<'_> {
         if let Some(schema) = schemas.get(&table, files) {
             return Ok(schema);
         }
-        let inferred = format.infer_schema(self.session, &self.store, &self.metas).await;
-        let schema = inferred.map_err(|e| self.unreadable(from_datafusion(e)))?;
+        let schema = self.infer(format).await?;
         schemas.put(table, files, &schema);
         Ok(schema)
     }
 
-    /// Says which table's files could not be read.
-    fn unreadable(&self, error: Error) -> Error {
+    /// The schema that all files have in common.
+    async fn infer(&self, format: &dyn DataFusionFormat) -> Result<SchemaRef> {
+        if matches!(self.kind, FileFormat::Csv | FileFormat::Tsv | FileFormat::Json) {
+            let inferred = format.infer_schema(self.session, &self.store, &self.metas).await;
+            return inferred.map_err(|e| self.unreadable(e, &self.metas));
+        }
+        let mut merged = Merged::default();
+        let mut schemas = stream::iter(&self.metas)
+            .map(|meta| async move {
+                let schema = match self.kind {
+                    FileFormat::Arrow => arrow::schema(&*self.store, meta).await,
+                    _ => {
+                        format.infer_schema(self.session, &self.store, slice::from_ref(meta)).await
+                    }
+                };
+                schema.map_err(|e| self.unreadable(e, slice::from_ref(meta)))
+            })
+            .boxed()
+            .buffered(FOOTERS_MAX);
+        while let Some(schema) = schemas.try_next().await? {
+            merged.add(&schema).map_err(|e| self.placed(e, &self.metas))?;
+        }
+        Ok(merged.finish())
+    }
+
+    /// Says which of the table's files could not be read.
+    fn unreadable(&self, error: DataFusionError, metas: &[ObjectMeta]) -> Error {
+        if is_of_a_file(&error) {
+            return self.placed(self.files.explain(error), metas);
+        }
+        self.placed(of_file(&error), metas)
+    }
+
+    fn placed(&self, error: Error, metas: &[ObjectMeta]) -> Error {
         let error = error.with_datasource(self.lake.name());
-        match self.metas.as_slice() {
+        match metas {
             [meta] => error.with_context("file", LakeStore::key(meta.location.as_ref())),
             _ => error.with_context("folder", self.prefix),
         }
@@ -324,7 +414,7 @@ impl TableProvider for FileTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit.filter(|_| !filtered))
             .build();
-        self.format.create_physical_plan(session, config).await
+        self.scan_of(session, config).await
     }
 }
 

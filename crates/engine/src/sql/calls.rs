@@ -11,8 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use orbit_core::{Error, ErrorKind, Result};
 
 /// Functions by PostgreSQL's name, and the one that does the same here.
-const RENAMED: [(&str, &str); 2] =
-    [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
+const RENAMED: [(&str, &str); 3] = [
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+    ("every", "bool_and"),
+];
 
 /// Gives functions the name that does what PostgreSQL's does, and refuses calls whose clauses
 /// or patterns would be dropped.

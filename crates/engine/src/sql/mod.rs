@@ -4,9 +4,12 @@
 //! by name, and table names are resolved here, before DataFusion sees them.
 
 mod calls;
+mod chains;
 mod clauses;
+mod columns;
 mod fetch;
 mod labels;
+mod like;
 mod limits;
 mod parse;
 mod resolve;
@@ -14,8 +17,10 @@ mod stack;
 mod versions;
 
 pub(crate) use calls::bind_calls;
+pub(crate) use chains::balance_chains;
 pub(crate) use fetch::fetch_to_limit;
 pub(crate) use labels::label_columns;
+pub(crate) use like::escapes_to_backslash;
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
 pub(crate) use stack::{BigStack, on_big_stack};

@@ -2,8 +2,9 @@
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use orbit_core::{Error, ErrorKind, Result};
 
 use super::versions::{self, Versions};
@@ -32,7 +33,8 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
     let tokens = tokens.map_err(|e| invalid(&ParserError::from(e)))?;
     limits::check_tokens(&tokens, limits)?;
     limits::check_numbers(&tokens)?;
-    let (tokens, versions) = versions::take_clauses(&tokens)?;
+    let (mut tokens, versions) = versions::take_clauses(&tokens)?;
+    drop_materialized(&mut tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_MAX)
         .with_tokens_with_locations(tokens);
@@ -55,6 +57,28 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
     }
     clauses::check(&statement)?;
     Ok(Parsed { statement, versions })
+}
+
+/// Reads `WITH x AS [NOT] MATERIALIZED (` as `WITH x AS (`: how it runs changes no answer.
+fn drop_materialized(tokens: &mut Vec<TokenWithSpan>) {
+    let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+    let places =
+        tokens.iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
+    let places: Vec<_> = places.map(|(index, _)| index).collect();
+    let mut dropped = Vec::new();
+    for window in places.windows(4) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| &tokens[window[at]]);
+        if is(b, Keyword::AS) && is(c, Keyword::MATERIALIZED) && d.token == Token::LParen {
+            dropped.push(window[2]);
+        }
+        let negated = is(a, Keyword::AS) && is(b, Keyword::NOT) && is(c, Keyword::MATERIALIZED);
+        if negated && d.token == Token::LParen {
+            dropped.extend([window[1], window[2]]);
+        }
+    }
+    for index in dropped.into_iter().rev() {
+        tokens.remove(index);
+    }
 }
 
 fn invalid(error: &ParserError) -> Error {

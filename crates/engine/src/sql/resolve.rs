@@ -2,18 +2,18 @@
 //!
 //! DataFusion folds unquoted names to lower case and knows three parts. Here every table that
 //! is no common table expression is replaced by its resolved name under the alias that the
-//! statement uses, and unquoted columns take the case that their table has.
+//! statement uses.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use orbit_core::{Error, ErrorKind, Result, Version};
 
+use super::columns::spell_columns;
 use super::versions::Versions;
 use crate::name::NamePart;
 
@@ -91,14 +91,7 @@ pub(crate) fn bind_names(statement: &mut Statement, names: &[Names]) -> Result<(
         }
         Ok(())
     })?;
-    let spellings = Spellings::of(names);
-    let mut columns = ColumnNames { written: &written, names, spellings, problem: None };
-    match statement.visit(&mut columns) {
-        ControlFlow::Break(()) => Err(columns.problem.unwrap_or_else(|| {
-            Error::new(ErrorKind::Unexpected, "a column could not be resolved")
-        })),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    spell_columns(statement, &written, names)
 }
 
 /// Calls `each` for every table that is no common table expression.
@@ -144,7 +137,7 @@ impl<F> TableVisitor<F> {
 }
 
 /// The name as DataFusion compares it.
-fn folded(ident: &Ident) -> String {
+pub(super) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
@@ -185,154 +178,5 @@ where
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
-    }
-}
-
-/// The spellings of column names that differ from what folding gives, by the folded name.
-struct Spellings(BTreeMap<String, BTreeSet<String>>);
-
-impl Spellings {
-    fn of(names: &[Names]) -> Self {
-        let mut spellings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for column in names.iter().flat_map(|n| &n.columns) {
-            spellings.entry(column.to_lowercase()).or_default().insert(column.clone());
-        }
-        spellings.retain(|folded, spelled| !spelled.contains(folded));
-        Self(spellings)
-    }
-
-    /// Gives an unquoted name the only spelling that there is.
-    fn apply(&self, ident: &mut Ident) -> Result<()> {
-        if ident.quote_style.is_some() {
-            return Ok(());
-        }
-        let Some(spelled) = self.0.get(&ident.value.to_lowercase()) else { return Ok(()) };
-        let mut all = spelled.iter();
-        match (all.next(), all.next()) {
-            (Some(one), None) => {
-                *ident = Ident::with_quote('"', one);
-                Ok(())
-            }
-            (Some(a), Some(b)) => {
-                let message = format!("the column `{}` could be `{a}` or `{b}`", ident.value);
-                Err(Error::new(ErrorKind::QueryInvalid, message)
-                    .with_hint(format!("quote the one that is meant, such as \"{a}\"")))
-            }
-            (None, _) => Ok(()),
-        }
-    }
-}
-
-struct ColumnNames<'a> {
-    written: &'a [ObjectName],
-    names: &'a [Names],
-    spellings: Spellings,
-    problem: Option<Error>,
-}
-
-impl ColumnNames<'_> {
-    fn spell<'i>(&mut self, idents: impl IntoIterator<Item = &'i mut Ident>) -> ControlFlow<()> {
-        for ident in idents {
-            if let Err(problem) = self.spellings.apply(ident) {
-                self.problem = Some(problem);
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// `lake.orders.id` is known as `orders.id`.
-    fn shorten(&self, parts: &mut Vec<Ident>) {
-        let Some((_, table)) = parts.split_last().filter(|(_, table)| table.len() > 1) else {
-            return;
-        };
-        let same = |name: &ObjectName| {
-            name.0.len() == table.len()
-                && name.0.iter().zip(table).all(|(part, ident)| {
-                    part.as_ident().is_some_and(|p| folded(p) == folded(ident))
-                })
-        };
-        if let Some(index) = self.written.iter().position(same) {
-            let alias = Ident::with_quote('"', &self.names[index].alias);
-            let keep = parts.len() - 1;
-            parts.splice(..keep, [alias]);
-        }
-    }
-}
-
-impl VisitorMut for ColumnNames<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(ident) => self.spell([ident]),
-            Expr::CompoundIdentifier(parts) => {
-                self.shorten(parts);
-                self.spell(parts.last_mut())
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        for item in &mut select.projection {
-            if let SelectItem::ExprWithAlias { alias, .. } = item {
-                self.spell([alias])?;
-            }
-        }
-        for join in select.from.iter_mut().flat_map(|f| &mut f.joins) {
-            if let Some(JoinConstraint::Using(columns)) = constraint(&mut join.join_operator) {
-                for name in columns {
-                    let last = name.0.last_mut();
-                    self.spell(last.into_iter().filter_map(|part| match part {
-                        ObjectNamePart::Identifier(ident) => Some(ident),
-                        ObjectNamePart::Function(_) => None,
-                    }))?;
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let ctes = query.with.iter_mut().flat_map(|w| &mut w.cte_tables);
-        for cte in ctes {
-            self.spell(cte.alias.columns.iter_mut().map(|c| &mut c.name))?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let (TableFactor::Table { alias, .. }
-        | TableFactor::Derived { alias, .. }
-        | TableFactor::Function { alias, .. }
-        | TableFactor::UNNEST { alias, .. }
-        | TableFactor::NestedJoin { alias, .. }) = factor
-        else {
-            return ControlFlow::Continue(());
-        };
-        let columns = alias.iter_mut().flat_map(|a| &mut a.columns);
-        self.spell(columns.map(|c| &mut c.name))
-    }
-}
-
-/// The condition of a join, where it has one.
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(c)
-        | JoinOperator::Inner(c)
-        | JoinOperator::Left(c)
-        | JoinOperator::LeftOuter(c)
-        | JoinOperator::Right(c)
-        | JoinOperator::RightOuter(c)
-        | JoinOperator::FullOuter(c)
-        | JoinOperator::CrossJoin(c)
-        | JoinOperator::Semi(c)
-        | JoinOperator::LeftSemi(c)
-        | JoinOperator::RightSemi(c)
-        | JoinOperator::Anti(c)
-        | JoinOperator::LeftAnti(c)
-        | JoinOperator::RightAnti(c) => Some(c),
-        _ => None,
     }
 }

@@ -44,12 +44,16 @@ pub(crate) fn take_clauses(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpa
             rest = &rest[1..];
             continue;
         };
-        let name = kept.iter().rev().find(|t| !is_space(t));
-        let Some(name) = name.filter(|t| matches!(t.token, Token::Word(_))) else {
+        let name = kept.iter_mut().rev().find(|t| !is_space(t));
+        let Some(name) = name.filter(|t| is_name(t)) else {
             kept.push(first.clone());
             rest = &rest[1..];
             continue;
         };
+        if let Token::SingleQuotedString(path) = &name.token {
+            // The parser forgets where a text in place of a table stands, and not a word's place.
+            name.token = Token::make_word(path, Some('\''));
+        }
         let place = name.span.start;
         versions.0.insert((place.line, place.column), value?);
         rest = &rest[used..];
@@ -124,6 +128,10 @@ fn parse_timestamp(text: &str) -> Result<Version> {
 
 fn unclear(message: &'static str) -> Error {
     Error::new(ErrorKind::QueryInvalid, message)
+}
+
+fn is_name(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::Word(_) | Token::SingleQuotedString(_))
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {

@@ -5,9 +5,10 @@
 use std::future::Future;
 
 use arrow_array::record_batch;
+use orbit_core::ErrorKind;
 use orbit_engine::Engine;
 
-use crate::support::{lake, put_parquet, rows};
+use crate::support::{lake, put_parquet, refusal, rows};
 
 const STACK_BYTES: usize = 16 << 20;
 
@@ -32,6 +33,12 @@ fn repeated(count: usize, separator: &str, each: impl Fn(usize) -> String) -> St
 }
 
 #[test]
+fn five_thousand_alternatives() {
+    let terms = repeated(5_000, " OR ", |i| format!("id * 2 = {}", i * 2 + 2));
+    assert_eq!(answer(format!("SELECT count(*) FROM t WHERE {terms}")), "3");
+}
+
+#[test]
 fn a_thousand_parentheses() {
     let (open, close) = ("(".repeat(1_000), ")".repeat(1_000));
     assert_eq!(answer(format!("SELECT {open}id{close} FROM t WHERE id = 2")), "2");
@@ -53,4 +60,27 @@ fn a_list_of_five_thousand_values() {
 fn a_text_of_a_hundred_thousand_bytes() {
     let text = "x".repeat(100_000);
     assert_eq!(answer(format!("SELECT length('{text}')")), "100000");
+}
+
+#[test]
+fn what_is_over_a_limit_is_refused() {
+    let statements = [
+        ("bytes_max", format!("SELECT '{}'", "x".repeat(1 << 20))),
+        ("tokens_max", format!("SELECT {}", repeated(60_000, ", ", |_| "1".into()))),
+        (
+            "joins_max",
+            format!("SELECT 1 FROM t {}", repeated(513, " ", |i| format!("JOIN t t{i} ON true"))),
+        ),
+        ("depth_max", format!("SELECT {}1{}", "(".repeat(2_049), ")".repeat(2_049))),
+        ("depth_max", format!("SELECT {} true", "NOT ".repeat(2_049))),
+        ("depth_max", format!("SELECT {}1", "- ".repeat(2_049))),
+    ];
+    on_worker(|engine| async move {
+        for (limit, sql) in statements {
+            let error = refusal(&engine, &sql).await;
+            assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{limit}: {error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains(limit)), "{limit}: {error}");
+        }
+        assert_eq!(rows(&engine, "SELECT max(id) FROM t").await, "3");
+    });
 }

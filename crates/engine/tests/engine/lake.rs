@@ -1,4 +1,4 @@
-//! Tables made of files: their formats, folders, faults and changes.
+//! Tables made of files: their folders and changes.
 
 use std::sync::Arc;
 
@@ -8,18 +8,9 @@ use orbit_core::{Context, Tally};
 use orbit_engine::Engine;
 use tempfile::TempDir;
 
-use crate::support::{Setup, lake, put, put_parquet, refusal_text, request, rows, sorted};
-
-/// `id,name` and three rows, packed by gzip.
-const GZIPPED: &[u8] = &[
-    31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 203, 76, 209, 201, 75, 204, 77, 229, 50, 212, 73, 204, 203,
-    227, 50, 210, 73, 202, 79, 226, 50, 214, 225, 2, 0, 204, 85, 164, 16, 23, 0, 0, 0,
-];
-/// The same, packed by zstd.
-const ZSTD: &[u8] = &[
-    40, 181, 47, 253, 4, 88, 185, 0, 0, 105, 100, 44, 110, 97, 109, 101, 10, 49, 44, 97, 110, 110,
-    10, 50, 44, 98, 111, 98, 10, 51, 44, 10, 180, 33, 57, 160,
-];
+use crate::support::{
+    GZIPPED, Setup, ZSTD, lake, put, put_parquet, refusal_text, request, rows, sorted,
+};
 
 fn people() -> RecordBatch {
     record_batch!(("id", Int64, [1, 2, 3]), ("name", Utf8, [Some("ann"), Some("bob"), None]))
@@ -115,4 +106,29 @@ async fn folders_that_cannot_match_are_not_read() {
         bytes_read(&engine, "SELECT sum(id), sum(year) FROM t WHERE year = 2024").await;
     assert_eq!((all, one), (vec!["12|12141".to_owned()], vec!["6|6072".to_owned()]));
     assert!(bytes_of_one < bytes_of_all, "{bytes_of_one} of {bytes_of_all}");
+}
+
+#[tokio::test]
+async fn folders_named_by_values_are_columns_and_prune() {
+    let folder = folder();
+    let text: String = (0..20_000).map(|i| format!("{i}\n")).collect();
+    for (year, month) in [(2023, 12), (2024, 1), (2024, 2)] {
+        let key = format!("events/year={year}/month={month}/a.csv");
+        put(folder.path(), &key, format!("v\n{text}"));
+    }
+    put(folder.path(), "events/year=2025/month=__HIVE_DEFAULT_PARTITION__/a.csv", "v\n1\n");
+    let engine = lake(folder.path());
+    let one = text.len() as u64;
+    // The schema is learned once.
+    assert_eq!(rows(&engine, "SELECT count(*) FROM events").await, "60001");
+    let sql = "SELECT year, month, count(*) FROM events WHERE year = 2024 AND month = 2 GROUP BY year, month";
+    let (answer, pruned) = bytes_read(&engine, sql).await;
+    assert_eq!(answer, ["2024|2|20000"]);
+    let (answer, all) = bytes_read(&engine, "SELECT sum(v) FROM events WHERE year < 2025").await;
+    assert_eq!(answer, ["599970000"]);
+    assert!(pruned < 2 * one && all > 2 * one, "{pruned} {all} {one}");
+    let sql = "SELECT year FROM events WHERE month IS NULL";
+    assert_eq!(rows(&engine, sql).await, "2025");
+    put(folder.path(), "events/year=2026/a.csv", "v\n1\n");
+    insta::assert_snapshot!(refusal_text(&engine, "SELECT count(*) FROM events").await);
 }

@@ -7,7 +7,9 @@
     reason = "a test ends at its first fault"
 )]
 
+mod bounds;
 mod deep;
+mod formats;
 mod lake;
 mod names;
 mod pushdown;

@@ -96,6 +96,15 @@ async fn common_table_expressions_shadow_tables() {
 #[tokio::test]
 async fn columns_keep_their_case_through_joins_and_orders() {
     let statements = [
+        "SELECT o.total, s.total FROM orders o JOIN staff s ON o.id = s.id ORDER BY O.TOTAL",
+        "SELECT o.id AS ID, s.id FROM orders o, staff s WHERE o.ID = s.Id ORDER BY id LIMIT 1",
+        "SELECT x.Id FROM (SELECT id FROM staff) x JOIN orders o ON X.id = O.ID ORDER BY x.id",
+        "WITH s AS (SELECT * FROM staff) SELECT max(S.id), max(total) FROM s",
+        "WITH s(a, b) AS (SELECT * FROM staff) SELECT A + 1, b FROM s ORDER BY B DESC LIMIT 1",
+        "SELECT id FROM orders WHERE EXISTS (SELECT 1 FROM staff WHERE id = orders.id) ORDER BY 1",
+        "SELECT id FROM orders WHERE id IN (SELECT id FROM staff) ORDER BY id",
+        "SELECT id FROM staff UNION SELECT id FROM orders ORDER BY id",
+        "SELECT a FROM staff AS s(a, b) ORDER BY b DESC LIMIT 1",
         "SELECT id FROM orders JOIN crm.sales.items USING (ID) ORDER BY id",
         "SELECT total AS Amount FROM orders ORDER BY amount DESC",
         "SELECT total + 1 AS \"Amount\" FROM orders ORDER BY \"Amount\" DESC LIMIT 1",
@@ -115,6 +124,8 @@ async fn only_tables_with_versions_travel_in_time() {
         "SELECT 1 VERSION AS OF 3",
         "SELECT City FROM crm.items VERSION AS OF 0 ORDER BY id",
         "SELECT City FROM crm.items VERSION AS OF 9",
+        "SELECT * FROM 'x.parquet' VERSION AS OF 1",
+        "SELECT 'x' VERSION AS OF 1",
         "WITH o AS (SELECT 1 AS a) SELECT * FROM o VERSION AS OF 1",
     ];
     insta::assert_snapshot!(said(&statements).await);
@@ -131,6 +142,9 @@ async fn unknown_names_are_told_with_the_nearest() {
         "SELECT o.nothing FROM orders o",
         "SELECT 'x' FROM 'orders.parquet'",
         "SELECT nofunction(id) FROM orders",
+        "SELECT id FROM orders, staff",
+        "SELECT id FROM orders JOIN staff USING (id)",
+        "SELECT orders.id FROM orders, crm.items WHERE id = 1",
     ];
     insta::assert_snapshot!(said(&statements).await);
 }

@@ -94,6 +94,31 @@ async fn columns_and_predicates_reach_the_source() {
 }
 
 #[tokio::test]
+async fn what_a_source_may_judge_otherwise_stays() {
+    let source = crm().build();
+    insta::assert_snapshot!(pushed(&source, &KEPT).await);
+}
+
+#[tokio::test]
+async fn limits_and_bounded_orders_reach_the_source() {
+    let source = crm().build();
+    let statements = [
+        "SELECT id FROM crm.orders LIMIT 2",
+        "SELECT id FROM crm.orders WHERE id > 1 LIMIT 2",
+        "SELECT id FROM crm.orders ORDER BY id DESC LIMIT 2",
+        "SELECT id FROM crm.orders ORDER BY units NULLS FIRST, id LIMIT 2",
+        "SELECT id, name FROM crm.orders ORDER BY name LIMIT 1 OFFSET 2",
+        "SELECT id FROM crm.orders ORDER BY id",
+        "SELECT id FROM crm.orders ORDER BY ratio LIMIT 2",
+        "SELECT id FROM crm.orders ORDER BY folded LIMIT 2",
+        "SELECT id FROM crm.orders ORDER BY id + 1 LIMIT 2",
+        "SELECT count(*) FROM crm.orders WHERE units = 3",
+        "SELECT id FROM crm.orders WHERE name LIKE 'a!_c' ESCAPE '!'",
+    ];
+    insta::assert_snapshot!(pushed(&source, &statements).await);
+}
+
+#[tokio::test]
 async fn a_source_is_asked_no_more_than_it_can() {
     let none = crm().capability(with_query(Some(QueryCapability::default()))).build();
     let few = QueryCapability {

@@ -21,10 +21,21 @@ use parquet::arrow::ArrowWriter;
 /// No test may wait longer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// `id,name` and three rows, packed by gzip.
+pub(crate) const GZIPPED: &[u8] = &[
+    31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 203, 76, 209, 201, 75, 204, 77, 229, 50, 212, 73, 204, 203,
+    227, 50, 210, 73, 202, 79, 226, 50, 214, 225, 2, 0, 204, 85, 164, 16, 23, 0, 0, 0,
+];
+/// The same, packed by zstd.
+pub(crate) const ZSTD: &[u8] = &[
+    40, 181, 47, 253, 4, 88, 185, 0, 0, 105, 100, 44, 110, 97, 109, 101, 10, 49, 44, 97, 110, 110,
+    10, 50, 44, 98, 111, 98, 10, 51, 44, 10, 180, 33, 57, 160,
+];
+
 /// What an engine is made of.
 #[derive(Default)]
 pub(crate) struct Setup {
-    options: EngineOptions,
+    pub(crate) options: EngineOptions,
     entries: Vec<(String, Entry, bool)>,
     tables: BTreeMap<String, BTreeMap<String, TableOptions>>,
 }
@@ -49,6 +60,12 @@ impl Setup {
 
     pub(crate) fn read_only_folder(self, name: &str, path: &Path) -> Self {
         self.entry(name, Entry::Folder(path.display().to_string()), false)
+    }
+
+    /// A table that the configuration names.
+    pub(crate) fn table(mut self, datasource: &str, name: &str, options: TableOptions) -> Self {
+        self.tables.entry(datasource.to_owned()).or_default().insert(name.to_owned(), options);
+        self
     }
 
     fn entry(mut self, name: &str, entry: Entry, writable: bool) -> Self {

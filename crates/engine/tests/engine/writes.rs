@@ -1,15 +1,17 @@
 //! INSERT and CREATE TABLE AS: where they may write, what they write and what a failure leaves.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::{RecordBatch, record_batch};
+use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray, record_batch};
 use futures::TryStreamExt;
 use orbit_core::{Error, ErrorKind, Operation, WriteEffect};
 use orbit_engine::Engine;
 use orbit_testkit::scripted::{FULL_CAPABILITY, Scripted};
 
 use crate::support::{
-    Setup, context, lines, put, put_parquet, refusal_text, request, rows, writing,
+    Setup, context, lines, put, put_parquet, refusal_text, request, rows, sorted, transcript,
+    writing,
 };
 
 fn people() -> RecordBatch {
@@ -43,6 +45,60 @@ async fn written(engine: &Engine, statements: &[&str]) -> String {
 
 fn files_of(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[tokio::test]
+async fn rows_are_inserted_in_the_tables_columns() {
+    let source = crm();
+    let engine = Setup::default().source("crm", &source).build();
+    assert_eq!(write(&engine, "INSERT INTO crm.people VALUES (3, 'cyd')").await.unwrap(), 1);
+    let given =
+        "INSERT INTO crm.people (NAME, id) SELECT 'dora', id + 3 FROM crm.people WHERE id = 1";
+    assert_eq!(write(&engine, given).await.unwrap(), 1);
+    assert_eq!(write(&engine, "INSERT INTO crm.people (id) VALUES (5)").await.unwrap(), 1);
+    let table = source.table(["people"]).unwrap();
+    assert_eq!(lines(&[table]), ["1|ann", "2|bob", "3|cyd", "4|dora", "5|NULL"]);
+}
+
+#[tokio::test]
+async fn columns_that_take_no_null_get_none() {
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(Int32Array::from(vec![1])) as ArrayRef, false),
+        ("name", Arc::new(StringArray::from(vec!["ann"])) as ArrayRef, true),
+    ]);
+    let source = Scripted::builder().table(["people"], rows.unwrap()).build();
+    let engine = Setup::default().source("crm", &source).build();
+    assert_eq!(write(&engine, "INSERT INTO crm.people VALUES (2, NULL)").await.unwrap(), 1);
+    let insert = "INSERT INTO crm.people SELECT nullif(id, 9) + 5, name FROM crm.people";
+    assert_eq!(write(&engine, insert).await.unwrap(), 2);
+    let error = write(&engine, "INSERT INTO crm.people (name) VALUES ('x')").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QueryInvalid, "{error}");
+    assert!(error.message().contains("`id`"), "{error}");
+    let table = source.table(["people"]).unwrap();
+    assert_eq!(lines(&[table]), ["1|ann", "2|NULL", "6|ann", "7|NULL"]);
+}
+
+#[tokio::test]
+async fn a_folder_takes_rows_and_tables() {
+    let source = crm();
+    let folder = tempfile::tempdir().unwrap();
+    put_parquet(folder.path(), "people/a.parquet", &people());
+    let engine = Setup::default().source("crm", &source).folder("lake", folder.path()).build();
+    let insert = "INSERT INTO lake.people SELECT id + 10, upper(name) FROM crm.people";
+    assert_eq!(write(&engine, insert).await.unwrap(), 2);
+    assert_eq!(
+        sorted(&engine, "SELECT * FROM people").await,
+        ["11|ANN", "12|BOB", "1|ann", "2|bob"]
+    );
+    let create = "CREATE TABLE lake.reports.Big AS SELECT name FROM people WHERE id > 10";
+    assert_eq!(write(&engine, create).await.unwrap(), 2);
+    assert_eq!(sorted(&engine, "SELECT * FROM lake.reports.big").await, ["ANN", "BOB"]);
+    let empty = "CREATE TABLE lake.empty AS SELECT id FROM people WHERE id > 100";
+    assert_eq!(write(&engine, empty).await.unwrap(), 0);
+    assert_eq!(
+        transcript(&engine, &["SELECT count(*), max(id) FROM empty"]).await.trim(),
+        "SELECT count(*), max(id) FROM empty\n    0|NULL"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,186 @@
+//! Arrow IPC files, of the file format and of the stream format, read batch by batch.
+//!
+//! DataFusion's reader takes the first message to begin at the eighth byte, where writers that
+//! align to 64 bytes do not put it, reads whole files into memory, and takes the columns of
+//! every file to stand in the order of the first.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_buffer::Buffer;
+use arrow_cast::cast;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
+use arrow_ipc::{Block, MetadataVersion, root_as_footer};
+use arrow_schema::{ArrowError, SchemaRef};
+use datafusion::datasource::listing::{FileRange, PartitionedFile};
+use datafusion::error::{DataFusionError, Result};
+use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+/// What a file of the file format begins and ends with.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// The length of the footer and the magic, at the end of the file.
+const TRAILER_BYTES: u64 = 10;
+
+/// Batches that are fetched ahead of the one that is decoded.
+const BATCHES_AHEAD: usize = 2;
+
+/// The end of a file of the file format: what is in it, and where.
+struct Footer {
+    schema: SchemaRef,
+    version: MetadataVersion,
+    dictionaries: Vec<Block>,
+    batches: Vec<Block>,
+}
+
+/// The schema of a file.
+pub(super) async fn schema(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<SchemaRef> {
+    if let Some(footer) = footer(store, meta).await? {
+        return Ok(footer.schema);
+    }
+    let mut bytes = store.get(&meta.location).await?.into_stream();
+    let mut decoder = StreamDecoder::new();
+    while let Some(chunk) = bytes.try_next().await? {
+        let mut chunk = Buffer::from(chunk);
+        while !chunk.is_empty() && decoder.schema().is_none() {
+            decoder.decode(&mut chunk)?;
+        }
+        if let Some(schema) = decoder.schema() {
+            return Ok(schema);
+        }
+    }
+    Err(malformed("the file ends before its schema"))
+}
+
+fn malformed(message: &str) -> DataFusionError {
+    ArrowError::IpcError(message.to_owned()).into()
+}
+
+/// The footer; none when the file is of the stream format.
+async fn footer(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<Option<Footer>> {
+    let start = store.get_range(&meta.location, 0..meta.size.min(MAGIC.len() as u64)).await?;
+    if start.as_ref() != MAGIC {
+        return Ok(None);
+    }
+    let cut = || malformed("the file ends before its footer");
+    let trailer_start = meta.size.checked_sub(TRAILER_BYTES).ok_or_else(cut)?;
+    let trailer = store.get_range(&meta.location, trailer_start..meta.size).await?;
+    let trailer = trailer.as_ref().try_into().map_err(|_| cut())?;
+    let footer_start = trailer_start.checked_sub(read_footer_length(trailer)? as u64);
+    let footer_start = footer_start.ok_or_else(cut)?;
+    let bytes = store.get_range(&meta.location, footer_start..trailer_start).await?;
+    let footer = root_as_footer(&bytes).map_err(|_| malformed("the footer is unreadable"))?;
+    let schema = footer.schema().ok_or_else(|| malformed("the footer has no schema"))?;
+    Ok(Some(Footer {
+        schema: Arc::new(fb_to_schema(schema)),
+        version: footer.version(),
+        dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
+        batches: footer.recordBatches().iter().flatten().copied().collect(),
+    }))
+}
+
+/// Opens files as batches of the columns `wanted`, which are found by name.
+pub(super) struct ArrowOpener {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) wanted: SchemaRef,
+}
+
+impl FileOpener for ArrowOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let (store, wanted) = (Arc::clone(&self.store), Arc::clone(&self.wanted));
+        Ok(Box::pin(async move {
+            let batches = match footer(&*store, &file.object_meta).await? {
+                Some(footer) => read_blocks(store, file, footer, &wanted).await?,
+                None if file.range.as_ref().is_some_and(|range| range.start > 0) => {
+                    // The part that begins with the stream reads all of it.
+                    stream::empty().boxed()
+                }
+                None => read_stream(&*store, &file.object_meta).await?,
+            };
+            Ok(batches.map(move |batch| select(&batch?, &wanted)).boxed())
+        }))
+    }
+}
+
+/// The batches of the file format that begin in the part of the file that is asked for.
+async fn read_blocks(
+    store: Arc<dyn ObjectStore>,
+    file: PartitionedFile,
+    footer: Footer,
+    wanted: &SchemaRef,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let location = file.object_meta.location;
+    let names = footer.schema.fields().iter().enumerate();
+    let needed = names.filter(|(_, field)| wanted.field_with_name(field.name()).is_ok());
+    let needed = needed.map(|(index, _)| index).collect();
+    let mut decoder =
+        FileDecoder::new(Arc::clone(&footer.schema), footer.version).with_projection(needed);
+    for block in &footer.dictionaries {
+        let bytes = store.get_range(&location, range(block)?).await?;
+        decoder.read_dictionary(block, &Buffer::from(bytes))?;
+    }
+    let batches = footer.batches.into_iter().filter(move |block| is_within(block, &file.range));
+    let fetched = stream::iter(batches).map(move |block| {
+        let (store, location) = (Arc::clone(&store), location.clone());
+        async move { Ok((block, store.get_range(&location, range(&block)?).await?)) }
+    });
+    let decoded = fetched.buffered(BATCHES_AHEAD).try_filter_map(move |(block, bytes)| {
+        let batch = decoder.read_record_batch(&block, &Buffer::from(bytes));
+        futures::future::ready(batch.map_err(DataFusionError::from))
+    });
+    Ok(decoded.boxed())
+}
+
+fn is_within(block: &Block, range: &Option<FileRange>) -> bool {
+    range.as_ref().is_none_or(|range| (range.start..range.end).contains(&block.offset()))
+}
+
+/// The bytes of a block.
+fn range(block: &Block) -> Result<std::ops::Range<u64>> {
+    let lengths = [i64::from(block.metaDataLength()), block.bodyLength()];
+    let [start, metadata, body] = [block.offset(), lengths[0], lengths[1]].map(u64::try_from);
+    match (start, metadata, body) {
+        (Ok(start), Ok(metadata), Ok(body)) => Ok(start..start + metadata + body),
+        _ => Err(malformed("the footer places a batch outside the file")),
+    }
+}
+
+/// The batches of the stream format.
+async fn read_stream(
+    store: &dyn ObjectStore,
+    meta: &ObjectMeta,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let bytes = store.get(&meta.location).await?.into_stream();
+    let state = (bytes, Buffer::default(), StreamDecoder::new());
+    let batches = stream::try_unfold(state, |(mut bytes, mut chunk, mut decoder)| async move {
+        loop {
+            if let Some(batch) = decoder.decode(&mut chunk)? {
+                return Ok(Some((batch, (bytes, chunk, decoder))));
+            }
+            match bytes.try_next().await? {
+                Some(next) => chunk = Buffer::from(next),
+                None => {
+                    decoder.finish()?;
+                    return Ok(None);
+                }
+            }
+        }
+    });
+    Ok(batches.boxed())
+}
+
+/// The wanted columns of `batch`, by name; NULL where it has none.
+fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let column = |field: &arrow_schema::FieldRef| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(column) => cast(column, field.data_type()),
+        None => Ok(new_null_array(field.data_type(), rows)),
+    };
+    let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}

@@ -1,0 +1,239 @@
+//! Reads of files whose failures name the file.
+//!
+//! DataFusion's sources plan the reads; the formats of which its readers read too little are
+//! opened here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_csv::ReaderBuilder;
+use arrow_csv::reader::Decoder;
+use arrow_schema::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::file_format::csv::CsvDecoder;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{CsvSource, FileScanConfig, FileSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_plan::DisplayFormatType;
+use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion_datasource::decoder::{DecoderDeserializer, deserialize_stream};
+use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
+use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt};
+use regex::Regex;
+
+use super::arrow::ArrowOpener;
+use super::store::LakeStore;
+use crate::error::{of_file, to_datafusion};
+
+/// Who opens the files.
+#[derive(Clone)]
+pub(super) enum Reading {
+    /// DataFusion.
+    Plain,
+    /// CSV, of which these texts are NULL.
+    Csv { null: Regex },
+    /// Arrow IPC.
+    Arrow,
+}
+
+/// A source whose failures name the file.
+#[derive(Clone)]
+pub(super) struct LakeSource {
+    inner: Arc<dyn FileSource>,
+    reading: Reading,
+    datasource: Arc<str>,
+    batch_rows: usize,
+}
+
+impl LakeSource {
+    /// What `inner` plans, read from `datasource`.
+    pub(super) fn new(inner: Arc<dyn FileSource>, reading: Reading, datasource: &str) -> Self {
+        Self { inner, reading, datasource: datasource.into(), batch_rows: 8192 }
+    }
+
+    /// What opens files as batches of the columns `wanted`, which are at `indices` of the file.
+    fn opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        indices: Vec<usize>,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let schema = self.table_schema().file_schema();
+        Ok(match (&self.reading, self.inner.downcast_ref::<CsvSource>()) {
+            (Reading::Csv { null }, Some(csv)) => Arc::new(CsvOpener {
+                store,
+                csv: csv.clone(),
+                null: null.clone(),
+                indices,
+                batch_rows: self.batch_rows,
+                packing: config.file_compression_type,
+            }),
+            _ => {
+                let wanted: SchemaRef = Arc::new(schema.project(&indices)?);
+                Arc::new(ArrowOpener { store, wanted })
+            }
+        })
+    }
+}
+
+impl FileSource for LakeSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let opener = if matches!(self.reading, Reading::Plain) {
+            self.inner.create_file_opener(store, config, partition)?
+        } else {
+            let schema = self.table_schema().file_schema();
+            let projection = match self.inner.projection() {
+                Some(projection) => SplitProjection::new(schema, projection),
+                None => SplitProjection::unprojected(self.table_schema()),
+            };
+            let opener = self.opener(store, config, projection.file_indices.clone())?;
+            ProjectionOpener::try_new(projection, opener, schema)?
+        };
+        Ok(Arc::new(NamingOpener { opener, datasource: Arc::clone(&self.datasource) }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.inner.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_rows: usize) -> Arc<dyn FileSource> {
+        let inner = self.inner.with_batch_size(batch_rows);
+        Arc::new(Self { inner, batch_rows, ..self.clone() })
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.inner.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.inner.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.inner.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.inner.file_type()
+    }
+
+    fn fmt_extra(&self, form: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_extra(form, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.inner.supports_repartitioning()
+    }
+
+    fn repartitioned(
+        &self,
+        partitions: usize,
+        file_size_min: usize,
+        ordering: Option<LexOrdering>,
+        config: &FileScanConfig,
+    ) -> Result<Option<FileScanConfig>> {
+        self.inner.repartitioned(partitions, file_size_min, ordering, config)
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        options: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let mut pushed = self.inner.try_pushdown_filters(filters, options)?;
+        pushed.updated_node =
+            pushed.updated_node.map(|inner| Arc::new(Self { inner, ..self.clone() }) as _);
+        Ok(pushed)
+    }
+
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
+        let inner = self.inner.try_pushdown_projection(projection)?;
+        Ok(inner.map(|inner| Arc::new(Self { inner, ..self.clone() }) as _))
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(visit)
+    }
+}
+
+/// Says which file could not be opened or read.
+struct NamingOpener {
+    opener: Arc<dyn FileOpener>,
+    datasource: Arc<str>,
+}
+
+impl FileOpener for NamingOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let key = LakeStore::key(file.object_meta.location.as_ref()).to_owned();
+        let datasource = Arc::clone(&self.datasource);
+        let named = move |error: DataFusionError| {
+            let error = of_file(&error).with_datasource(&*datasource);
+            to_datafusion(error.with_context("file", key.as_str()))
+        };
+        let opening = self.opener.open(file)?;
+        Ok(Box::pin(async move {
+            let batches = opening.await.map_err(&named)?;
+            Ok(batches.map_err(named).boxed())
+        }))
+    }
+}
+
+/// Opens CSV files of which some texts are NULL.
+struct CsvOpener {
+    store: Arc<dyn ObjectStore>,
+    csv: CsvSource,
+    null: Regex,
+    indices: Vec<usize>,
+    batch_rows: usize,
+    packing: FileCompressionType,
+}
+
+impl CsvOpener {
+    fn decoder(&self) -> Decoder {
+        let mut reader = ReaderBuilder::new(Arc::clone(self.csv.table_schema().file_schema()))
+            .with_header(self.csv.has_header())
+            .with_delimiter(self.csv.delimiter())
+            .with_quote(self.csv.quote())
+            .with_null_regex(self.null.clone())
+            .with_projection(self.indices.clone())
+            .with_batch_size(self.batch_rows);
+        if let Some(escape) = self.csv.escape() {
+            reader = reader.with_escape(escape);
+        }
+        if let Some(comment) = self.csv.comment() {
+            reader = reader.with_comment(comment);
+        }
+        reader.build_decoder()
+    }
+}
+
+impl FileOpener for CsvOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let (store, packing) = (Arc::clone(&self.store), self.packing);
+        let decoder = DecoderDeserializer::new(CsvDecoder::new(self.decoder()));
+        Ok(Box::pin(async move {
+            let bytes = store.get(&file.object_meta.location).await?.into_stream();
+            let text = packing.convert_stream(bytes.map_err(DataFusionError::from).boxed())?.fuse();
+            Ok(deserialize_stream(text, decoder).map_err(DataFusionError::from).boxed())
+        }))
+    }
+}

@@ -1,0 +1,248 @@
+//! The formats of files, their options and their faults.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    ArrayRef, BinaryArray, BinaryViewArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
+    StringViewArray, record_batch,
+};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use futures::TryStreamExt;
+use orbit_core::ErrorKind;
+use orbit_engine::{FileFormat, TableOptions};
+use tempfile::TempDir;
+
+use crate::support::{
+    GZIPPED, Setup, ZSTD, context, lake, put, put_parquet, refusal, refusal_text, request, rows,
+    transcript,
+};
+
+fn people() -> RecordBatch {
+    record_batch!(("id", Int64, [1, 2, 3]), ("name", Utf8, [Some("ann"), Some("bob"), None]))
+        .unwrap()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn put_arrow_file(folder: &Path, key: &str, batches: &[RecordBatch], options: IpcWriteOptions) {
+    put(folder, key, "");
+    let file = File::create(folder.join(key)).unwrap();
+    let schema = batches[0].schema();
+    let mut writer = FileWriter::try_new_with_options(file, &schema, options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+}
+
+fn put_arrow_stream(folder: &Path, key: &str, batches: &[RecordBatch], options: IpcWriteOptions) {
+    put(folder, key, "");
+    let file = File::create(folder.join(key)).unwrap();
+    let schema = batches[0].schema();
+    let mut writer = StreamWriter::try_new_with_options(file, &schema, options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+}
+
+fn packed(compression: CompressionType) -> IpcWriteOptions {
+    IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap()
+}
+
+#[tokio::test]
+async fn every_format_answers_the_same() {
+    let folder = folder();
+    let at = folder.path();
+    put_parquet(at, "t_parquet.parquet", &people());
+    put(at, "t_csv.csv", "id,name\n1,ann\n2,bob\n3,\n");
+    put(at, "t_tsv.tsv", "id\tname\n1\tann\n2\tbob\n3\t\n");
+    let objects =
+        ["{\"id\":1,\"name\":\"ann\"}", "{\"id\":2,\"name\":\"bob\"}", "{\"id\":3,\"name\":null}"];
+    put(at, "t_lines.ndjson", objects.join("\n"));
+    put(at, "t_array.json", format!("[{}]\n", objects.join(",\n")));
+    put_arrow_file(at, "t_arrow.arrow", &[people()], IpcWriteOptions::default());
+    put_arrow_file(at, "t_lz4.feather", &[people()], packed(CompressionType::LZ4_FRAME));
+    put_arrow_stream(at, "t_stream.arrows", &[people()], IpcWriteOptions::default());
+    put_arrow_stream(at, "t_packed.arrow", &[people()], packed(CompressionType::ZSTD));
+    put(at, "t_gzip.csv.gz", GZIPPED);
+    put(at, "t_zstd.csv.zst", ZSTD);
+    let engine = lake(at);
+    let names = [
+        "parquet", "csv", "tsv", "lines", "array", "arrow", "lz4", "stream", "packed", "gzip",
+        "zstd",
+    ];
+    for name in names {
+        let sql = format!("SELECT id, name, id + 1 FROM t_{name} ORDER BY id");
+        assert_eq!(rows(&engine, &sql).await, "1|ann|2\n2|bob|3\n3|NULL|4", "{name}");
+        let sql = format!("SELECT count(*) FROM t_{name} WHERE name LIKE 'b%'");
+        assert_eq!(rows(&engine, &sql).await, "1", "{name}");
+        assert_eq!(rows(&engine, &format!("SELECT count(*) FROM t_{name}")).await, "3", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn arrow_files_of_one_table_are_read_by_column_names() {
+    let folder = folder();
+    let words: DictionaryArray<Int32Type> = vec!["x", "y", "x"].into_iter().collect();
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![4, 5, 6]));
+    let turned: [(&str, ArrayRef); 3] =
+        [("more", Arc::clone(&ids)), ("name", Arc::new(words)), ("id", ids)];
+    let turned = RecordBatch::try_from_iter(turned).unwrap();
+    let batches = [turned.clone(), turned.slice(1, 2)];
+    put_arrow_file(folder.path(), "t/a.arrow", &[people()], IpcWriteOptions::default());
+    put_arrow_file(folder.path(), "t/b.arrow", &batches, IpcWriteOptions::default());
+    put_arrow_stream(folder.path(), "t/c.arrow", &batches, IpcWriteOptions::default());
+    let engine = lake(folder.path());
+    let sql = "SELECT count(*), sum(id), sum(more), max(name), count(name) FROM t";
+    assert_eq!(rows(&engine, sql).await, "13|58|52|y|12");
+}
+
+#[tokio::test]
+async fn a_large_arrow_file_is_read_in_parts() {
+    let folder = folder();
+    let batch = |from: i64| {
+        let ids: Int64Array = (from..from + 100_000).collect();
+        RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).unwrap()
+    };
+    let batches: Vec<_> = (0..20).map(|i| batch(i * 100_000)).collect();
+    put_arrow_file(folder.path(), "t.arrow", &batches, IpcWriteOptions::default());
+    let mut setup = Setup::default();
+    setup.options.target_partitions = Some(4);
+    let engine = setup.folder("lake", folder.path()).build();
+    let sql = "SELECT count(*), sum(id), count(DISTINCT id) FROM t";
+    assert_eq!(rows(&engine, sql).await, "2000000|1999999000000|2000000");
+}
+
+#[tokio::test]
+async fn files_with_other_arrow_types_of_one_parquet_type_are_one_table() {
+    let folder = folder();
+    let words: DictionaryArray<Int32Type> = vec!["a", "b"].into_iter().collect();
+    let texts: [ArrayRef; 3] = [
+        Arc::new(StringArray::from(vec!["a", "b"])),
+        Arc::new(StringViewArray::from(vec!["a", "b"])),
+        Arc::new(words),
+    ];
+    let bytes: [ArrayRef; 3] = [
+        Arc::new(BinaryArray::from(vec![&b"x"[..], b"y"])),
+        Arc::new(BinaryViewArray::from(vec![&b"x"[..], b"y"])),
+        Arc::new(BinaryArray::from(vec![&b"x"[..], b"y"])),
+    ];
+    for (index, (text, bytes)) in texts.into_iter().zip(bytes).enumerate() {
+        let batch = RecordBatch::try_from_iter([("t", text), ("b", bytes)]).unwrap();
+        put_parquet(folder.path(), &format!("mixed/{index}.parquet"), &batch);
+    }
+    put_parquet(folder.path(), "apart/a.parquet", &people());
+    let other = record_batch!(("id", Utf8, ["one"])).unwrap();
+    put_parquet(folder.path(), "apart/b.parquet", &other);
+    let engine = lake(folder.path());
+    let sql =
+        "SELECT t, count(*), max(encode(b, 'hex')) FROM mixed WHERE t < 'z' GROUP BY t ORDER BY t";
+    assert_eq!(rows(&engine, sql).await, "a|3|78\nb|3|79");
+    insta::assert_snapshot!(refusal_text(&engine, "SELECT * FROM apart").await);
+}
+
+#[tokio::test]
+async fn configured_tables_say_how_they_are_read() {
+    let folder = folder();
+    put(folder.path(), "raw/2024/a.txt", "# made by hand\n1;'x;y';N/A;1.10\n2;-;7;2.20\n");
+    put(folder.path(), "raw/2025/b.txt", "3;'it\\'s';8;3.30\n");
+    put(folder.path(), "raw/2025/other.log", "no");
+    put(folder.path(), "codes.csv", "code,day\n007,2024-01-31\n042,2024-02-29\n");
+    let raw = TableOptions {
+        path: "raw/*/*.txt".into(),
+        format: Some(FileFormat::Csv),
+        header: Some(false),
+        delimiter: Some(';'),
+        quote: Some('\''),
+        escape: Some('\\'),
+        comment: Some('#'),
+        null_values: vec!["N/A".into(), "-".into()],
+        ..TableOptions::default()
+    };
+    let columns = [("code", "varchar"), ("day", "date")];
+    let columns = columns.map(|(name, of)| (name.to_owned(), of.to_owned()));
+    let codes = TableOptions {
+        path: "codes.csv".into(),
+        columns: BTreeMap::from(columns),
+        ..TableOptions::default()
+    };
+    let unmatched = TableOptions { path: "raw/*/*.parquet".into(), ..TableOptions::default() };
+    let long = TableOptions { delimiter: Some('→'), ..codes.clone() };
+    let badly = BTreeMap::from([("code".to_owned(), "nosuchtype".to_owned())]);
+    let badly = TableOptions { columns: badly, ..codes.clone() };
+    let setup = Setup::default().folder("lake", folder.path()).table("lake", "raw", raw);
+    let setup = setup.table("lake", "codes", codes).table("lake", "unmatched", unmatched);
+    let engine = setup.table("lake", "long", long).table("lake", "badly", badly).build();
+    let statements = [
+        "SELECT * FROM raw ORDER BY 1",
+        "SELECT sum(column_3), count(*) FROM raw WHERE column_3 > 7",
+        "SELECT code, extract(month FROM day) FROM codes ORDER BY code",
+        "SELECT count(*) FROM unmatched",
+        "SELECT count(*) FROM long",
+        "SELECT count(*) FROM badly",
+    ];
+    insta::assert_snapshot!(transcript(&engine, &statements).await);
+}
+
+#[tokio::test]
+async fn faulty_files_are_refused_by_name() {
+    let folder = folder();
+    let at = folder.path();
+    put_parquet(at, "mixed/a.parquet", &people());
+    put(at, "mixed/b.csv", "id\n1\n");
+    std::fs::create_dir(at.join("nothing")).unwrap();
+    put(at, "zero.parquet", "");
+    put(at, "zero.csv.gz", "");
+    put(at, "zero.json", "");
+    put(at, "junk.parquet", "this is no Parquet file, but it is long enough");
+    put_parquet(at, "cut.parquet", &people());
+    let whole = std::fs::read(at.join("cut.parquet")).unwrap();
+    put(at, "cut.parquet", &whole[..whole.len() - 20]);
+    put(at, "junk.csv.gz", "not packed at all");
+    put(at, "junk.ndjson", "{\"a\": 1}\n{\"a\": \n");
+    put(at, "ragged.csv", "a,b\n1,2\n3\n");
+    put(at, "late.csv", format!("a\n{}oops\n", "1\n".repeat(20_000)));
+    put_arrow_file(at, "whole.feather", &[people()], IpcWriteOptions::default());
+    let whole = std::fs::read(at.join("whole.feather")).unwrap();
+    put(at, "cut_arrow.arrow", &whole[..whole.len() - 20]);
+    put(at, "zero.arrow", "");
+    put_parquet(at, "twin.parquet", &people());
+    put(at, "twin.csv", "id\n1\n");
+    let engine = lake(at);
+    let statements = [
+        "SELECT * FROM mixed",
+        "SELECT * FROM nothing",
+        "SELECT * FROM \"zero.parquet\"",
+        "SELECT * FROM lake.junk",
+        "SELECT * FROM \"junk.parquet\"",
+        "SELECT * FROM cut",
+        "SELECT * FROM \"junk.csv.gz\"",
+        "SELECT * FROM \"junk.ndjson\"",
+        "SELECT * FROM ragged",
+        "SELECT sum(a) FROM late",
+        "SELECT count(*) FROM cut_arrow",
+        "SELECT count(*) FROM \"zero.arrow\"",
+        "SELECT * FROM twin",
+        "SELECT count(*) FROM \"twin.csv\"",
+    ];
+    insta::assert_snapshot!(transcript(&engine, &statements).await);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_says_so() {
+    let folder = folder();
+    put_parquet(folder.path(), "t.parquet", &people());
+    let engine = lake(folder.path());
+    let sql = "SELECT sum(id) FROM t";
+    assert_eq!(rows(&engine, sql).await, "6");
+    let stream = engine.query(&context(), request(sql)).await.unwrap();
+    std::fs::remove_file(folder.path().join("t.parquet")).unwrap();
+    let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::NotFound, Some("lake")), "{error}");
+    let error = refusal(&engine, sql).await;
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
