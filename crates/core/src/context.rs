@@ -267,6 +267,17 @@ impl Context {
         Self { cancellation: self.cancellation.child_token(), ..self.clone() }
     }
 
+    /// The same for work that goes on when the caller has left, such as cleaning up: it ends
+    /// after `timeout`, and neither by the caller's token nor by the caller's deadline.
+    #[must_use]
+    pub fn detached(&self, timeout: Duration) -> Self {
+        Self {
+            cancellation: CancellationToken::new(),
+            deadline: Instant::now().checked_add(timeout),
+            ..self.clone()
+        }
+    }
+
     /// Tells the reporter, if there is one.
     pub fn report(&self, event: Event) {
         if let Some(reporter) = &self.reporter {

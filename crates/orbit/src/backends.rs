@@ -50,7 +50,12 @@ pub static KNOWN_BACKENDS: &[KnownBackend] = &[
     planned("bigquery", "Google BigQuery", DATAWAREHOUSE),
     planned("snowflake", "Snowflake", DATAWAREHOUSE),
     planned("databricks", "Databricks SQL and Unity Catalog", DATALAKE),
-    planned("s3", "Amazon S3 and what speaks like it", DATALAKE),
+    KnownBackend {
+        name: "s3",
+        summary: "Amazon S3 and what speaks like it",
+        profiles: DATALAKE,
+        is_built: true,
+    },
     planned("gcs", "Google Cloud Storage", DATALAKE),
     planned("azure_blob", "Azure Blob Storage", DATALAKE),
     planned("hdfs", "Hadoop HDFS", DATALAKE),

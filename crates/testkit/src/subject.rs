@@ -11,6 +11,7 @@ use orbit_core::{
     Settings, Sources, TableName, TableRef,
 };
 
+use crate::servers::ServerError;
 use crate::settings;
 
 /// Why a trial, or the preparation of all of them, did not pass.
@@ -37,6 +38,16 @@ impl Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Failed(format!("unexpected error: {error:?}"))
+    }
+}
+
+impl From<ServerError> for Stop {
+    /// A server that is not installed is no failure of the backend.
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Missing(reason) => Self::Ignored(reason),
+            ServerError::Failed(message) => Self::Failed(message),
+        }
     }
 }
 
@@ -107,6 +118,7 @@ type Prepare = Box<dyn Fn() -> BoxFuture<'static, Verdict<Fixture>> + Send + Syn
 /// A backend under test.
 pub struct Subject {
     pub(crate) backend: &'static Backend,
+    pub(crate) variant: Option<&'static str>,
     pub(crate) capability: Capability,
     pub(crate) prepare: Prepare,
 }
@@ -122,7 +134,7 @@ impl Subject {
         F: Future<Output = Verdict<Fixture>> + Send + 'static,
     {
         let prepare: Prepare = Box::new(move || Box::pin(prepare()));
-        Self { backend, capability: backend.capability, prepare }
+        Self { backend, variant: None, capability: backend.capability, prepare }
     }
 
     /// A backend over a folder of this machine, which the setting `path` names.
@@ -143,6 +155,13 @@ impl Subject {
                 guard: Box::new(folder),
             })
         })
+    }
+
+    /// The same against a further server, by whose name its findings are kept apart.
+    #[must_use]
+    pub fn against(mut self, server: &'static str) -> Self {
+        self.variant = Some(server);
+        self
     }
 
     /// The same, when this datasource is known to do less than its backend: trials are chosen

@@ -65,6 +65,12 @@ impl Finding {
 
 pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding]) -> io::Result<()> {
     let backend = stand.subject.backend;
+    let (name, file) = match stand.subject.variant {
+        Some(server) => {
+            (format!("{} ({server})", backend.name), format!("{}-{server}", backend.name))
+        }
+        None => (backend.name.to_owned(), backend.name.to_owned()),
+    };
     let (fixture, connected) = stand.known();
     let level = |(name, level)| {
         let connected = connected.as_ref().map(|c| c.level(name));
@@ -75,7 +81,7 @@ pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding])
     findings.sort_by_key(|f| (f.group, f.trial.clone(), f.mode.to_string()));
     let document = json!({
         "format": 1,
-        "backend": backend.name,
+        "backend": name,
         "kind": backend.kind.to_string(),
         "server": fixture.map(|f| f.server.as_str()),
         "claims": claims,
@@ -83,5 +89,5 @@ pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding])
     });
     fs::create_dir_all(folder)?;
     let text = serde_json::to_string_pretty(&document)?;
-    fs::write(folder.join(format!("{}.json", backend.name)), text + "\n")
+    fs::write(folder.join(format!("{file}.json")), text + "\n")
 }

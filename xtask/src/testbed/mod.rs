@@ -6,6 +6,7 @@
 //! is only installed. What runs is written to a state file, and `down` ends only what that file
 //! names and what is still the same process.
 
+mod cargo;
 mod postgres;
 mod python;
 mod state;
@@ -45,7 +46,8 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 3] = [&postgres::Postgres, &python::DUCKDB, &python::PEERS];
+const FIXTURES: [&dyn Fixture; 5] =
+    [&postgres::Postgres, &python::DUCKDB, &python::MOTO, &python::PEERS, &cargo::S3S];
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {

@@ -1,5 +1,5 @@
-//! Python packages in a virtual environment of their own: DuckDB as a second opinion, and the
-//! engines that benchmarks compare with.
+//! Python packages in a virtual environment of their own: DuckDB as a second opinion, moto as
+//! Amazon's services, and the engines that benchmarks compare with.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,13 @@ pub(super) const DUCKDB: Python = Python {
     by_default: true,
     variable: "ORBIT_DUCKDB_PYTHON",
     packages: &["duckdb==1.5.5"],
+};
+
+pub(super) const MOTO: Python = Python {
+    name: "moto",
+    by_default: true,
+    variable: "ORBIT_MOTO_PYTHON",
+    packages: &["moto[server]==5.2.1"],
 };
 
 pub(super) const PEERS: Python = Python {

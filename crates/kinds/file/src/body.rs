@@ -8,11 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use orbit_core::{ByteStream, Context, Error, ErrorKind, Event, Result, Retry};
 
-/// How long the first repeated request waits; each one after it waits twice as long.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-
-/// How long a repeated request waits at most.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+use crate::repeat::Backoff;
 
 /// The bytes of `range` of the file `key`, as the contract wants them: exactly as many, or an
 /// error item and nothing after it. Each wait ends with the context, and what is read is
@@ -53,6 +49,27 @@ fn short(key: &str, missing_bytes: u64) -> Error {
         .with_retry(Retry::After(Duration::ZERO))
 }
 
+/// All bytes of a body. They are copied only where it comes in several chunks.
+///
+/// # Errors
+/// Those of the body.
+pub async fn whole(mut body: ByteStream, length_bytes: u64) -> Result<Bytes> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(chunk) = body.next().await.transpose()? {
+        if first.is_empty() {
+            first = chunk;
+        } else {
+            if all.is_empty() {
+                all.reserve(usize::try_from(length_bytes).unwrap_or(0).max(first.len()));
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
 /// What a body is resumed with.
 #[derive(Debug, Clone)]
 pub struct Resume {
@@ -64,20 +81,24 @@ pub struct Resume {
     pub etag: String,
     /// How often it is opened again in a row without a single byte coming in between.
     pub attempts_max: u32,
+    /// A body that is silent for longer counts as broken.
+    pub silence_max: Duration,
 }
 
 /// The bytes of a range, opened again where they broke off.
 ///
 /// `first` is the body that is open already; `open` opens the range that it is given, only if
-/// the tag is still the one it is given, and reports its own request. Only a short body and errors that a retry may mend are
-/// resumed; a changed file ends in its `Conflict`. The result is a [`checked_body`].
+/// the tag is still the one it is given, and reports its own request. Only a short or silent body
+/// and errors that a retry may mend are resumed; a changed file ends in its `Conflict`. The
+/// result is a [`checked_body`].
 pub fn resuming_body<F, Fut>(cx: &Context, resume: Resume, first: ByteStream, open: F) -> ByteStream
 where
     F: Fn(Range<u64>, String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<ByteStream>> + Send + 'static,
 {
     let (key, range) = (resume.key.clone(), resume.range.clone());
-    let resuming = Resuming { at: range.start, body: Some(first), failed: 0, resume, open };
+    let backoff = Backoff::new(resume.attempts_max);
+    let resuming = Resuming { at: range.start, body: Some(first), backoff, resume, open };
     let state = Some((cx.clone(), resuming));
     let bytes = stream::unfold(state, |state| async move {
         let (cx, mut resuming) = state?;
@@ -94,7 +115,7 @@ struct Resuming<F> {
     resume: Resume,
     at: u64,
     body: Option<ByteStream>,
-    failed: u32,
+    backoff: Backoff,
     open: F,
 }
 
@@ -109,7 +130,7 @@ where
                 Ok(Some(chunk)) if chunk.is_empty() => {}
                 Ok(Some(chunk)) => {
                     self.at += chunk.len() as u64;
-                    self.failed = 0;
+                    self.backoff.reset();
                     return Ok(Some(chunk));
                 }
                 Ok(None) => {
@@ -119,7 +140,18 @@ where
                 Err(error) => self.wait(cx, error).await?,
             }
         }
-        Ok(None)
+        self.rest().await
+    }
+
+    /// What a body says after its last byte: that the bytes do not fit their checksum, or more
+    /// of them than were asked for. That the connection broke no longer matters.
+    async fn rest(&mut self) -> Result<Option<Bytes>> {
+        let Some(mut body) = self.body.take() else { return Ok(None) };
+        match tokio::time::timeout(self.resume.silence_max, body.next()).await {
+            Ok(Some(Err(error))) if error.retry() == Retry::Never => Err(error),
+            Ok(Some(Ok(chunk))) if !chunk.is_empty() => Ok(Some(chunk)),
+            _ => Ok(None),
+        }
     }
 
     async fn step(&mut self) -> Result<Option<Bytes>> {
@@ -130,52 +162,75 @@ where
                 (self.open)(rest, self.resume.etag.clone()).await?
             }
         };
-        let chunk = body.next().await.transpose()?;
+        let next = tokio::time::timeout(self.resume.silence_max, body.next());
+        let chunk = next.await.map_err(|_| silent(&self.resume))?.transpose()?;
         self.body = chunk.is_some().then_some(body);
         Ok(chunk)
     }
 
     /// Waits until the next attempt, or gives up with the error.
     async fn wait(&mut self, cx: &Context, error: Error) -> Result<()> {
-        let Retry::After(asked) = error.retry() else { return Err(error) };
-        if self.failed >= self.resume.attempts_max {
-            return Err(error.with_retry(Retry::Exhausted));
-        }
-        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failed.min(16)).min(BACKOFF_MAX);
-        self.failed += 1;
         tracing::debug!(key = %self.resume.key, at = self.at, "resuming a read: {error}");
-        cx.report(Event::Retried);
-        tokio::time::sleep(asked.max(backoff)).await;
-        Ok(())
+        self.backoff.wait(cx, error).await
     }
+}
+
+fn silent(resume: &Resume) -> Error {
+    Error::new(ErrorKind::Timeout, "the file's bytes stopped coming")
+        .with_context("key", resume.key.as_str())
+        .with_context("limit_ms", resume.silence_max.as_millis().to_string())
+        .with_retry(Retry::After(Duration::ZERO))
 }
 
 /// The same bytes in parts of `part_bytes`, only the last one shorter and none empty. Bytes are
 /// copied only where a part spans several chunks.
 pub fn parts(body: ByteStream, part_bytes: usize) -> ByteStream {
-    let state = Some((body, Bytes::new(), BytesMut::new()));
-    let part_bytes = part_bytes.max(1);
-    stream::unfold(state, move |state| async move {
-        let (mut body, mut chunk, mut part) = state?;
-        loop {
-            if part.is_empty() && chunk.len() >= part_bytes {
-                let whole = chunk.split_to(part_bytes);
-                return Some((Ok(whole), Some((body, chunk, part))));
-            }
-            let taken = chunk.split_to(chunk.len().min(part_bytes - part.len()));
-            part.extend_from_slice(&taken);
-            if part.len() == part_bytes {
-                return Some((Ok(part.split().freeze()), Some((body, chunk, part))));
-            }
-            match body.next().await {
-                Some(Ok(next)) => chunk = next,
-                Some(Err(error)) => return Some((Err(error), None)),
-                None if part.is_empty() => return None,
-                None => return Some((Ok(part.freeze()), None)),
-            }
+    parts_of(body, move |_| part_bytes)
+}
+
+/// The same, when each part has a size of its own; the first has the number zero.
+pub(crate) fn parts_of(
+    body: ByteStream,
+    part_bytes: impl Fn(u32) -> usize + Send + 'static,
+) -> ByteStream {
+    let cutter = Cutter { body, chunk: Bytes::new(), part: BytesMut::new(), number: 0, part_bytes };
+    stream::unfold(Some(cutter), |cutter| async move {
+        let mut cutter = cutter?;
+        match cutter.next().await {
+            Ok(part) => part.map(|part| (Ok(part), Some(cutter))),
+            Err(error) => Some((Err(error), None)),
         }
     })
     .boxed()
+}
+
+struct Cutter<F> {
+    body: ByteStream,
+    chunk: Bytes,
+    part: BytesMut,
+    number: u32,
+    part_bytes: F,
+}
+
+impl<F: Fn(u32) -> usize> Cutter<F> {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let wanted = (self.part_bytes)(self.number).max(1);
+        self.number += 1;
+        loop {
+            if self.part.is_empty() && self.chunk.len() >= wanted {
+                return Ok(Some(self.chunk.split_to(wanted)));
+            }
+            let taken = self.chunk.split_to(self.chunk.len().min(wanted - self.part.len()));
+            self.part.extend_from_slice(&taken);
+            if self.part.len() == wanted {
+                return Ok(Some(self.part.split().freeze()));
+            }
+            match self.body.next().await.transpose()? {
+                Some(chunk) => self.chunk = chunk,
+                None => return Ok((!self.part.is_empty()).then(|| self.part.split().freeze())),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +286,13 @@ mod tests {
     }
 
     fn resume(attempts_max: u32) -> Resume {
-        Resume { key: "k".to_owned(), range: 2..10, etag: "t".to_owned(), attempts_max }
+        Resume {
+            key: "k".to_owned(),
+            range: 2..10,
+            etag: "t".to_owned(),
+            attempts_max,
+            silence_max: Duration::from_secs(10),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,6 +326,34 @@ mod tests {
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Exhausted));
         assert!(bytes.next().await.is_none());
         assert_eq!(opened.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_wrong_at_its_end_is_an_error() {
+        let cx = Context::builder().build();
+        let wrong = Error::new(ErrorKind::DataInvalid, "the checksum does not fit");
+        let bytes = body(&[b"23456789"]).chain(stream::iter([Err(wrong)])).boxed();
+        let bytes = resuming_body(&cx, resume(1), bytes, |_, _| async { Ok(body(&[])) });
+        assert_eq!(collect(bytes).await, (b"23456789".to_vec(), Some(ErrorKind::DataInvalid)));
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_is_all_its_chunks() {
+        for chunks in [&[b"" as &[u8]] as &[_], &[b"abc"], &[b"", b"a", b"", b"bc"]] {
+            let expected = chunks.concat();
+            let chunks: Vec<&'static [u8]> = chunks.to_vec();
+            assert_eq!(whole(body(&chunks), 3).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_body_is_opened_again() {
+        let cx = Context::builder().build();
+        let silent = body(&[b"234"]).chain(stream::pending()).boxed();
+        let bytes = resuming_body(&cx, resume(1), silent, |range, _| async move {
+            Ok(body(&[&FILE[range.start as usize..]]))
+        });
+        assert_eq!(collect(bytes).await, (b"23456789".to_vec(), None));
     }
 
     #[tokio::test]

@@ -2,15 +2,22 @@
 //!
 //! A backend of the file kind speaks to its store and leaves to this crate what every store
 //! needs alike: merging ranges into fewer requests, folding and paging of listings, bodies that
-//! deliver exactly what was promised and go on after a broken connection, and cutting a written
-//! body into parts.
+//! deliver exactly what was promised and go on after a broken connection, cutting a written body
+//! into parts, and uploading the parts so that nothing is left of an upload that fails.
 //!
-//! Everything is a function over streams and closures; there is no trait to implement.
+//! Reading is functions over streams and closures; a store that takes files in parts implements
+//! [`PartStore`].
 
 mod body;
+mod cleanups;
 mod listing;
 mod ranges;
+mod repeat;
+mod upload;
 
-pub use body::{Resume, checked_body, parts, resuming_body};
-pub use listing::{FoldByDelimiter, pages};
+pub use body::{Resume, checked_body, parts, resuming_body, whole};
+pub use cleanups::Cleanups;
+pub use listing::{FoldByDelimiter, in_key_order, pages};
 pub use ranges::{Coalescing, clip_range, coalesce, fetch_ranges, require_within};
+pub use repeat::repeat;
+pub use upload::{PartSizes, PartStore, in_parts, upload};

@@ -32,6 +32,25 @@ impl FoldByDelimiter {
     }
 }
 
+/// The files and the prefixes of one page as one page, in the order of their bytes.
+pub fn in_key_order(
+    files: impl IntoIterator<Item = FileInfo>,
+    prefixes: impl IntoIterator<Item = String>,
+) -> Vec<FileEntry> {
+    let files = files.into_iter().map(FileEntry::File);
+    let mut page: Vec<_> = files.chain(prefixes.into_iter().map(FileEntry::Prefix)).collect();
+    // Two ordered runs, which a stable sort merges in one pass.
+    page.sort_by(|a, b| key_of(a).cmp(key_of(b)));
+    page
+}
+
+fn key_of(entry: &FileEntry) -> &str {
+    match entry {
+        FileEntry::File(info) => &info.key,
+        FileEntry::Prefix(prefix) => prefix,
+    }
+}
+
 /// The pages of a listing as a stream.
 ///
 /// `next` answers the page at a position and the position after it, if there is one. Empty

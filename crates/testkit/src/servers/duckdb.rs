@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{ServerError, run_to_end, variable};
+use super::{ServerError, in_testbed, run_to_end};
 
 /// A Python in which `import duckdb` works.
 #[derive(Debug, Clone)]
@@ -18,12 +18,8 @@ impl Duckdb {
     /// # Errors
     /// `Missing` when it is not there.
     pub fn find() -> Result<Self, ServerError> {
-        let python = variable("ORBIT_DUCKDB_PYTHON").map_or_else(installed, PathBuf::from);
-        if python.is_file() {
-            return Ok(Self { python });
-        }
-        let hint = "run `cargo xtask testbed install duckdb`";
-        Err(ServerError::Missing(format!("{} is not there; {hint}", python.display())))
+        let python = in_testbed("duckdb", "bin/python", "ORBIT_DUCKDB_PYTHON")?;
+        Ok(Self { python })
     }
 
     /// Runs a Python script on the file `input` and answers what it printed.
@@ -44,10 +40,4 @@ impl Duckdb {
         command.arg("-c").arg(script).arg(&file).env("PYTHONIOENCODING", "utf-8");
         run_to_end(command, scratch.path(), limit).await
     }
-}
-
-fn installed() -> PathBuf {
-    let home = || PathBuf::from(variable("HOME").unwrap_or_default()).join(".cache");
-    let cache = variable("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    cache.join("orbit/testbed/duckdb/bin/python")
 }

@@ -6,16 +6,25 @@
 mod account;
 mod command;
 mod duckdb;
+mod http;
+mod moto;
 mod postgres;
+mod proxy;
+mod s3s;
 mod server;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use libtest_mimic::{Completion, Failed};
 
 pub use command::{find_program, run_to_end};
 pub use duckdb::Duckdb;
+pub use http::{HttpAnswer, HttpRequest, HttpServer, http};
+pub use moto::Moto;
 pub use postgres::Postgres;
+pub use proxy::{Fault, Proxy};
+pub use s3s::S3s;
 pub use server::{Launch, Server, free_port};
 
 /// Set to `all`, a missing server is a failure.
@@ -60,6 +69,22 @@ impl fmt::Display for ServerError {
 }
 
 impl std::error::Error for ServerError {}
+
+/// A file of what `cargo xtask testbed install NAME` has installed, or the file that `variable`
+/// names instead.
+fn in_testbed(name: &str, file: &str, variable_name: &str) -> Result<PathBuf, ServerError> {
+    let installed = || {
+        let home = || PathBuf::from(variable("HOME").unwrap_or_default()).join(".cache");
+        let cache = variable("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+        cache.join("orbit/testbed").join(name).join(file)
+    };
+    let path = variable(variable_name).map_or_else(installed, PathBuf::from);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let hint = format!("run `cargo xtask testbed install {name}`");
+    Err(ServerError::Missing(format!("{} is not there; {hint}", path.display())))
+}
 
 fn required() -> bool {
     variable(REQUIRE).is_some_and(|value| value == "all")

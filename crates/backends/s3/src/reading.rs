@@ -1,0 +1,321 @@
+//! Listing, telling and reading files.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::primitives::{ByteStream as StoreBytes, DateTime};
+use aws_sdk_s3::types::EncodingType;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use orbit_aws::Failure;
+use orbit_core::{
+    ByteStream, Context, Error, ErrorKind, FileEntry, FileInfo, FileStream, ListFiles, Read,
+    ReadBody, ReadRanges, Result,
+};
+use orbit_file::{
+    Coalescing, Resume, checked_body, clip_range, fetch_ranges, in_key_order, pages, repeat,
+    require_within, resuming_body, whole,
+};
+use percent_encoding::percent_decode_str;
+
+use crate::bucket::Bucket;
+use crate::error;
+
+/// How often one of many requests of an operation is sent again.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+
+/// Where a listing goes on.
+#[derive(Debug, Clone)]
+enum Position {
+    Start,
+    After(String),
+}
+
+/// The beginning of an answer with bytes.
+struct Opened {
+    info: FileInfo,
+    range: Range<u64>,
+    bytes: ByteStream,
+}
+
+impl Bucket {
+    pub(crate) fn list(self: Arc<Self>, cx: &Context, request: ListFiles) -> FileStream {
+        let (request, page_cx) = (Arc::new(request), cx.clone());
+        pages(cx, Position::Start, move |position| {
+            let (bucket, request, cx) = (Arc::clone(&self), Arc::clone(&request), page_cx.clone());
+            async move {
+                let page = || bucket.page(&cx, &request, &position);
+                repeat(&cx, ATTEMPTS_MAX, page).await
+            }
+        })
+    }
+
+    async fn page(
+        &self,
+        cx: &Context,
+        request: &ListFiles,
+        position: &Position,
+    ) -> Result<(Vec<FileEntry>, Option<Position>)> {
+        let ListFiles { prefix, delimited, start_after } = request;
+        let mut list = self.client.list_objects_v2().bucket(&self.name);
+        // Keys may hold what XML cannot.
+        list = list.prefix(self.full(prefix)).encoding_type(EncodingType::Url);
+        list = list.set_delimiter(delimited.then(|| "/".to_owned()));
+        list = match position {
+            Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
+            Position::After(token) => list.continuation_token(token),
+        };
+        let answer = self.send(cx, 0, list.send()).await.map_err(|e| self.error(e))?;
+        let next = match (answer.is_truncated(), answer.next_continuation_token()) {
+            (Some(true), Some(token)) => Some(Position::After(token.to_owned())),
+            (Some(true), None) => {
+                let message = "the store says that the listing goes on, but not where";
+                return Err(self.senseless(message));
+            }
+            _ => None,
+        };
+        if let (Some(Position::After(next)), Position::After(this)) = (&next, position)
+            && next == this
+        {
+            return Err(self.senseless("the store's listing goes in a circle"));
+        }
+        Ok((self.entries(&answer)?, next))
+    }
+
+    fn senseless(&self, message: &'static str) -> Error {
+        Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
+    }
+
+    fn entries(&self, page: &ListObjectsV2Output) -> Result<Vec<FileEntry>> {
+        let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+        let key = |text: Option<&str>| {
+            let full = match is_encoded {
+                true => decoded(text.unwrap_or_default()),
+                false => text.map(str::to_owned),
+            };
+            let relative = full.and_then(|full| self.relative(&full));
+            relative.ok_or_else(|| self.senseless("the store listed a key that was not asked for"))
+        };
+        let mut files = Vec::with_capacity(page.contents().len());
+        for object in page.contents() {
+            files.push(FileInfo {
+                key: key(object.key())?,
+                size_bytes: size_of(object.size()),
+                modified: modified_of(object.last_modified()),
+                etag: object.e_tag().map(str::to_owned),
+                version: None,
+            });
+        }
+        let prefixes = page.common_prefixes().iter().map(|p| key(p.prefix()));
+        Ok(in_key_order(files, prefixes.collect::<Result<Vec<_>>>()?))
+    }
+
+    pub(crate) async fn stat(&self, cx: &Context, key: &str) -> Result<FileInfo> {
+        let head = self.client.head_object().bucket(&self.name).key(self.full(key));
+        let answer = self.send(cx, 0, head.send()).await.map_err(|e| error::of_key(e, key))?;
+        Ok(FileInfo {
+            key: key.to_owned(),
+            size_bytes: size_of(answer.content_length()),
+            modified: modified_of(answer.last_modified()),
+            etag: answer.e_tag().map(str::to_owned),
+            version: None,
+        })
+    }
+
+    pub(crate) async fn read(self: Arc<Self>, cx: &Context, request: Read) -> Result<ReadBody> {
+        let Read { key, range, if_match } = request;
+        let Opened { info, range, bytes } = self.open(cx, &key, range, if_match.as_deref()).await?;
+        let Some(etag) = info.etag.clone() else {
+            let bytes = checked_body(cx, key, range.clone(), bytes);
+            return Ok(ReadBody { info, range, bytes });
+        };
+        let resume = Resume {
+            key: key.clone(),
+            range: range.clone(),
+            etag,
+            attempts_max: ATTEMPTS_MAX,
+            silence_max: self.silence_max,
+        };
+        let (bucket, open_cx) = (self, cx.clone());
+        let bytes = resuming_body(cx, resume, bytes, move |range, etag| {
+            let (bucket, cx, key) = (Arc::clone(&bucket), open_cx.clone(), key.clone());
+            async move { Ok(bucket.open(&cx, &key, Some(range), Some(&etag)).await?.bytes) }
+        });
+        Ok(ReadBody { info, range, bytes })
+    }
+
+    pub(crate) async fn read_ranges(
+        self: &Arc<Self>,
+        cx: &Context,
+        request: ReadRanges,
+    ) -> Result<Vec<Bytes>> {
+        let ReadRanges { key, ranges, if_match } = request;
+        let in_file = |size| require_within(&ranges, size).map_err(|e| e.with_context("key", &key));
+        if ranges.iter().all(|range| range.start >= range.end) {
+            in_file(self.stat(cx, &key).await?.size_bytes)?;
+        }
+        // What the first answer tells of the file: the others must be of the same content.
+        let first: Arc<OnceLock<FileInfo>> = Arc::default();
+        let how = Coalescing { parallel_max: self.parallel_max, ..Coalescing::default() };
+        let fetched = fetch_ranges(&ranges, &how, |range| {
+            let (bucket, cx, first) = (Arc::clone(self), cx.clone(), Arc::clone(&first));
+            let request = Read { key: key.clone(), range: None, if_match: if_match.clone() };
+            async move {
+                let fetch = || bucket.fetch(&cx, &request, range.clone(), &first);
+                repeat(&cx, ATTEMPTS_MAX, fetch).await
+            }
+        });
+        let fetched = fetched.await;
+        if let Some(info) = first.get() {
+            in_file(info.size_bytes)?;
+        }
+        fetched
+    }
+
+    /// One range, if it is of the content that `first` tells of.
+    async fn fetch(
+        self: &Arc<Self>,
+        cx: &Context,
+        request: &Read,
+        range: Range<u64>,
+        first: &OnceLock<FileInfo>,
+    ) -> Result<Bytes> {
+        let request = Read { range: Some(range), ..request.clone() };
+        let body = Arc::clone(self).read(cx, request).await?;
+        let info = first.get_or_init(|| body.info.clone());
+        if info.etag != body.info.etag {
+            return Err(changed(&body.info.key));
+        }
+        whole(body.bytes, body.range.end - body.range.start).await
+    }
+
+    /// Sends a request for the bytes of `range` and waits for the beginning of its answer.
+    async fn open(
+        &self,
+        cx: &Context,
+        key: &str,
+        range: Option<Range<u64>>,
+        if_match: Option<&str>,
+    ) -> Result<Opened> {
+        // HTTP cannot ask for no byte at all.
+        if let Some(range) = range.as_ref().filter(|range| range.start >= range.end) {
+            return self.open_nothing(cx, key, range.clone(), if_match).await;
+        }
+        let get = self.client.get_object().bucket(&self.name).key(self.full(key));
+        let get = get.set_range(range.as_ref().map(header_of));
+        let get = get.set_if_match(if_match.map(str::to_owned));
+        match (self.send(cx, 0, get.send()).await, range) {
+            (Ok(answer), range) => opened(answer, key, range, if_match),
+            (Err(failure), Some(range)) if error::is_range(&failure) => {
+                self.open_nothing(cx, key, range, if_match).await
+            }
+            (Err(failure), _) => Err(error::of_key(failure, key)),
+        }
+    }
+
+    /// A range without bytes: an empty one, or one that begins at the end of the file or after.
+    async fn open_nothing(
+        &self,
+        cx: &Context,
+        key: &str,
+        range: Range<u64>,
+        if_match: Option<&str>,
+    ) -> Result<Opened> {
+        let info = self.stat(cx, key).await?;
+        unchanged(&info, if_match)?;
+        let range = clip_range(Some(range), info.size_bytes)
+            .map_err(|e| e.with_context("key", key))?;
+        if !range.is_empty() {
+            // It has grown between the two requests.
+            return Err(changed(key));
+        }
+        Ok(Opened { info, range, bytes: stream::empty().boxed() })
+    }
+}
+
+fn opened(
+    answer: GetObjectOutput,
+    key: &str,
+    asked: Option<Range<u64>>,
+    if_match: Option<&str>,
+) -> Result<Opened> {
+    let length = size_of(answer.content_length());
+    let senseless = |message: &'static str| {
+        Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
+    };
+    let (start, size_bytes) = match answer.content_range().map(place_of) {
+        Some(Some(place)) => place,
+        Some(None) => return Err(senseless("the store's answer does not say which bytes it has")),
+        None => (0, length),
+    };
+    let range = match asked {
+        Some(asked) => asked.start..asked.end.min(size_bytes),
+        None => 0..size_bytes,
+    };
+    if range != (start..start + length) {
+        return Err(senseless("the store sent other bytes than were asked for"));
+    }
+    let info = FileInfo {
+        key: key.to_owned(),
+        size_bytes,
+        modified: modified_of(answer.last_modified()),
+        etag: answer.e_tag().map(str::to_owned),
+        version: None,
+    };
+    unchanged(&info, if_match)?;
+    Ok(Opened { info, range, bytes: bytes_of(answer.body, key) })
+}
+
+fn bytes_of(body: StoreBytes, key: &str) -> ByteStream {
+    stream::unfold((body, key.to_owned()), |(mut body, key)| async move {
+        let item = body.next().await?;
+        Some((item.map_err(|e| error::of_body(&e, &key)), (body, key)))
+    })
+    .boxed()
+}
+
+/// Stores exist that do not heed the condition, so the answer is looked at too.
+fn unchanged(info: &FileInfo, if_match: Option<&str>) -> Result<()> {
+    match if_match {
+        Some(tag) if info.etag.as_deref() != Some(tag) => Err(changed(&info.key)),
+        _ => Ok(()),
+    }
+}
+
+fn changed(key: &str) -> Error {
+    let status = Some(412);
+    let error = Error::new(ErrorKind::Conflict, "the file has changed");
+    error::of_key(Failure { status, code: None, region: None, may_have_worked: false, error }, key)
+}
+
+fn header_of(range: &Range<u64>) -> String {
+    match range.end {
+        u64::MAX => format!("bytes={}-", range.start),
+        end => format!("bytes={}-{}", range.start, end - 1),
+    }
+}
+
+/// First byte and size of the file, of a text such as `bytes 2-5/10`.
+fn place_of(text: &str) -> Option<(u64, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, size.parse().ok()?))
+}
+
+/// A key out of a listing that was asked to be encoded: like a form's field.
+fn decoded(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    Some(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
+}
+
+fn size_of(bytes: Option<i64>) -> u64 {
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+}
+
+/// In whole seconds: listings tell finer times than other answers do.
+fn modified_of(time: Option<&DateTime>) -> SystemTime {
+    let seconds = time.and_then(|time| u64::try_from(time.secs()).ok()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}

@@ -1,0 +1,133 @@
+//! Roles, renewal, and what settings put on requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use bytes::Bytes;
+use futures::StreamExt;
+use orbit_core::{ErrorKind, ListFiles, Presign, PresignMethod};
+use orbit_testkit::servers::{HttpAnswer, HttpServer};
+
+use crate::Outcome;
+use crate::world::{Store, World, cx, of_endpoint, refused, settings};
+
+const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+/// Keys that run out in `seconds`.
+fn role(number: u32, seconds: u64) -> HttpAnswer {
+    let end = DateTime::from(SystemTime::now() + Duration::from_secs(seconds));
+    let end = end.fmt(Format::DateTime).unwrap();
+    HttpAnswer::new(
+        200,
+        format!(
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
+             <AccessKeyId>ROLE{number}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+             <SessionToken>token-{number}</SessionToken><Expiration>{end}</Expiration>\
+             </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        ),
+    )
+}
+
+/// Renewal comes ten seconds before the end.
+pub(crate) async fn a_role_is_assumed_and_renewed_in_the_middle_of_a_listing(
+    _: Arc<World>,
+) -> Outcome {
+    let given = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&given);
+    let sts = HttpServer::start(move |_| role(count.fetch_add(1, Ordering::SeqCst) + 1, 11)).await?;
+    let store = HttpServer::start(|_| {
+        let page = "<ListBucketResult><IsTruncated>true</IsTruncated>\
+                    <NextContinuationToken>NEXT</NextContinuationToken><Contents><Key>k</Key>\
+                    <Size>1</Size></Contents></ListBucketResult>";
+        // A token of its own for each page.
+        let number = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+        HttpAnswer::new(200, page.replace("NEXT", &number.to_string()))
+    });
+    let store = store.await?;
+    let (sts_url, arn) = (sts.endpoint(), "arn:aws:iam::123456789012:role/reader");
+    let more = [("role_arn", arn), ("external_id", "extern"), ("sts_endpoint_url", &sts_url)];
+    let listed = Store::connect(of_endpoint(&store.endpoint(), &more)).await.unwrap();
+    let mut pages = listed.files().list(&cx(), ListFiles::default()).await.unwrap();
+    pages.next().await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    pages.next().await.unwrap().unwrap();
+    let signed: Vec<_> = store.seen().iter().map(|request| {
+        let authorization = request.header("authorization").unwrap();
+        let key = authorization.split("Credential=").nth(1).unwrap().split('/').next().unwrap();
+        (key.to_owned(), request.header("x-amz-security-token").unwrap().to_owned())
+    }).collect();
+    let signed_by = |number: u32| (format!("ROLE{number}"), format!("token-{number}"));
+    assert_eq!(signed, [signed_by(1), signed_by(1), signed_by(2)]);
+    let asked = String::from_utf8(sts.seen()[0].body.clone()).unwrap();
+    assert!(asked.contains("ExternalId=extern") && asked.contains("RoleSessionName=orbit"), "{asked}");
+    Ok(())
+}
+
+pub(crate) async fn a_role_that_is_refused_says_so(_: Arc<World>) -> Outcome {
+    let sts = HttpServer::start(|_| {
+        let text = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message>\
+                    </Error></ErrorResponse>";
+        HttpAnswer::new(403, text)
+    });
+    let (sts, store) = (sts.await?, HttpServer::start(|_| HttpAnswer::new(200, EMPTY)).await?);
+    let sts_url = sts.endpoint();
+    let arn = "arn:aws:iam::123456789012:role/reader";
+    let more = [("role_arn", arn), ("sts_endpoint_url", sts_url.as_str())];
+    let error = refused(of_endpoint(&store.endpoint(), &more)).await;
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(error.message(), "the credentials were not given out");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("not you"), "{cause}");
+    assert!(store.seen().is_empty());
+    Ok(())
+}
+
+pub(crate) async fn anonymous_requests_are_not_signed(_: Arc<World>) -> Outcome {
+    let server = HttpServer::start(|_| HttpAnswer::new(200, EMPTY)).await?;
+    let endpoint = server.endpoint();
+    let node = settings(&[], &[
+        ("bucket_name", "bucket"),
+        ("endpoint_url", &endpoint),
+        ("anonymous", "true"),
+    ]);
+    let store = Store::connect(node).await.unwrap();
+    store.list("").await.unwrap();
+    assert!(server.seen().iter().all(|request| request.header("authorization").is_none()));
+    assert!(!store.files().capability().presign);
+    Ok(())
+}
+
+pub(crate) async fn settings_put_their_headers_on_requests(_: Arc<World>) -> Outcome {
+    let server = HttpServer::start(|request| match request.method.as_str() {
+        "PUT" => HttpAnswer::new(200, "").with("etag", "\"1\""),
+        _ if request.path.contains("list-type") => HttpAnswer::new(200, EMPTY),
+        _ => HttpAnswer::new(200, "x").with("etag", "\"1\""),
+    });
+    let server = server.await?;
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let more = [("request_payer", "requester"), ("sse", "c"), ("sse_customer_key", key)];
+    let store = Store::connect(of_endpoint(&server.endpoint(), &more)).await.unwrap();
+    store.put("file", Bytes::from_static(b"x")).await.unwrap();
+    store.read("file").await.unwrap();
+    const KEY: &str = "x-amz-server-side-encryption-customer-key";
+    for request in server.seen() {
+        assert_eq!(request.header("x-amz-request-payer"), Some("requester"));
+        let is_list = request.path.contains("list-type");
+        assert_eq!(request.header(KEY), (!is_list).then_some(key), "{request:?}");
+    }
+    let expires_in = Duration::from_secs(60);
+    let request = Presign { key: "file".to_owned(), method: PresignMethod::Get, expires_in };
+    let error = store.files().presign(&cx(), request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let more = [("sse", "kms"), ("sse_kms_key_id", "the-key")];
+    let server = HttpServer::start(|_| HttpAnswer::new(200, EMPTY).with("etag", "\"1\"")).await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &more)).await.unwrap();
+    store.put("file", Bytes::from_static(b"x")).await.unwrap();
+    let put = server.seen().into_iter().find(|request| request.method == "PUT").unwrap();
+    assert_eq!(put.header("x-amz-server-side-encryption"), Some("aws:kms"));
+    assert_eq!(put.header("x-amz-server-side-encryption-aws-kms-key-id"), Some("the-key"));
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What the behaviour suite does not show: faults on the way, keys and conditions of a store,
+//! credentials, and that nothing is left of what failed.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+mod credentials;
+mod faults;
+mod keys;
+mod refusals;
+mod secrets;
+mod world;
+mod writes;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use orbit_testkit::servers::ServerError;
+use tokio::runtime::Runtime;
+
+use crate::world::World;
+
+/// How a test ends: a missing server is told, all else panics.
+type Outcome = Result<(), ServerError>;
+
+fn trial<F>(
+    (runtime, world): (&Arc<Runtime>, &Arc<World>),
+    name: &str,
+    test: fn(Arc<World>) -> F,
+) -> Trial
+where
+    F: Future<Output = Outcome> + 'static,
+{
+    let (runtime, world) = (Arc::clone(runtime), Arc::clone(world));
+    Trial::ignorable_test(name, move || match runtime.block_on(test(world)) {
+        Ok(()) => Ok(Completion::Completed),
+        Err(error) => error.completion(),
+    })
+}
+
+macro_rules! trials {
+    ($at:expr; $($module:ident: $($test:ident),* $(,)?;)*) => {
+        vec![$($(
+            trial($at, concat!(stringify!($module), "::", stringify!($test)), $module::$test)
+        ),*),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let log = secrets::capture();
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let world = Arc::new(World::new(log));
+    let trials = trials! { (&runtime, &world);
+        credentials:
+            a_role_is_assumed_and_renewed_in_the_middle_of_a_listing,
+            a_role_that_is_refused_says_so,
+            anonymous_requests_are_not_signed,
+            settings_put_their_headers_on_requests;
+        faults:
+            a_body_that_breaks_is_resumed,
+            a_body_that_falls_silent_is_resumed,
+            a_body_that_is_damaged_is_an_error,
+            a_file_that_changes_while_it_is_read_is_a_conflict,
+            a_store_that_asks_to_slow_down_is_asked_again,
+            a_listing_in_a_circle_ends;
+        keys:
+            odd_keys_come_back,
+            odd_keys_are_copied_and_deleted,
+            a_prefix_hides_what_is_beside_it;
+        refusals:
+            nobody_listens,
+            the_name_does_not_resolve,
+            it_speaks_no_tls,
+            it_is_no_store,
+            the_bucket_lies_elsewhere,
+            listing_may_be_denied,
+            settings_that_do_not_fit;
+        secrets:
+            no_credential_reaches_a_log;
+        writes:
+            a_large_file_comes_back,
+            nothing_is_left_of_a_broken_upload,
+            nothing_is_left_of_a_dropped_upload,
+            a_condition_holds_at_the_end_of_an_upload,
+            a_lost_answer_is_told_as_unknown,
+            copies_keep_conditions,
+            lent_files_are_read_and_written_without_credentials;
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop((runtime, world));
+    conclusion.exit_code()
+}

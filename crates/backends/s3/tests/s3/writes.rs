@@ -1,0 +1,173 @@
+//! Writes: whole or not at all, with nothing left of those that fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use orbit_core::{
+    ByteStream, Copy, Error, ErrorKind, Presign, PresignMethod, Result, Write, WriteCondition,
+    WriteEffect,
+};
+use orbit_testkit::servers::{Fault, HttpRequest, Moto, Proxy, ServerError, http};
+
+use crate::Outcome;
+use crate::world::{Store, World, cx, of_moto, of_s3s, pattern};
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// More than two parts.
+const LARGE: usize = 20 * MEBIBYTE + 7;
+
+fn write(key: &str, body: ByteStream, condition: WriteCondition) -> Write {
+    Write { key: key.to_owned(), condition, body, size_hint_bytes: None }
+}
+
+fn pieces(body: &Bytes) -> ByteStream {
+    let pieces: Vec<Result<Bytes>> =
+        (0..body.len()).step_by(MEBIBYTE).map(|at| Ok(body.slice(at..body.len().min(at + MEBIBYTE)))).collect();
+    stream::iter(pieces).boxed()
+}
+
+/// Whether the store has an upload that was neither completed nor removed.
+async fn has_uploads(moto: &Moto) -> std::result::Result<bool, ServerError> {
+    let request = HttpRequest::new("GET", &format!("/{}?uploads", Moto::BUCKET));
+    let answer = http(moto.port(), &request).await?;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(text.contains("ListMultipartUploadsResult"), "{text}");
+    Ok(text.contains("<Upload>"))
+}
+
+pub(crate) async fn a_large_file_comes_back(world: Arc<World>) -> Outcome {
+    let body = pattern(LARGE);
+    let stores = [of_s3s(world.s3s().await?, &[]), of_moto(world.moto().await?, &[])];
+    for node in stores {
+        let store = Store::connect(node).await.unwrap();
+        let info = store.files().write(&cx(), write("large", pieces(&body), WriteCondition::Always));
+        let info = info.await.unwrap();
+        assert_eq!(info.size_bytes, LARGE as u64);
+        assert_eq!(store.stat("large").await.unwrap(), info);
+        assert_eq!(store.read("large").await.unwrap(), body);
+    }
+    Ok(())
+}
+
+pub(crate) async fn nothing_is_left_of_a_broken_upload(world: Arc<World>) -> Outcome {
+    let moto = world.moto().await?;
+    let store = Store::connect(of_moto(moto, &[])).await.unwrap();
+    let fault = Error::new(ErrorKind::DataInvalid, "the test breaks this body");
+    let body = pieces(&pattern(LARGE)).chain(stream::iter([Err(fault)])).boxed();
+    let request = write("broken", body, WriteCondition::Always);
+    let error = store.files().write(&cx(), request).await.unwrap_err();
+    assert_eq!((error.kind(), error.write_effect()), (ErrorKind::DataInvalid, Some(WriteEffect::None)));
+    store.0.close().await.unwrap();
+    assert!(!has_uploads(moto).await?);
+    Ok(())
+}
+
+pub(crate) async fn nothing_is_left_of_a_dropped_upload(world: Arc<World>) -> Outcome {
+    let moto = world.moto().await?;
+    // Left while it is begun, while parts are sent, and while the body is waited for.
+    for milliseconds in [1, 20, 60, 400] {
+        let store = Store::connect(of_moto(moto, &[])).await.unwrap();
+        let body = pieces(&pattern(LARGE)).chain(stream::pending()).boxed();
+        let cx = cx();
+        let writing = store.files().write(&cx, write("dropped", body, WriteCondition::Always));
+        let ended = tokio::time::timeout(Duration::from_millis(milliseconds), writing).await;
+        assert!(ended.is_err(), "the write ended before its body");
+        store.0.close().await.unwrap();
+        assert!(!has_uploads(moto).await?, "left after {milliseconds} ms");
+    }
+    let store = Store::connect(of_moto(moto, &[])).await.unwrap();
+    assert_eq!(store.stat("dropped").await.unwrap_err().kind(), ErrorKind::NotFound);
+    Ok(())
+}
+
+pub(crate) async fn a_condition_holds_at_the_end_of_an_upload(world: Arc<World>) -> Outcome {
+    let moto = world.moto().await?;
+    let store = Store::connect(of_moto(moto, &[])).await.unwrap();
+    let body = pattern(LARGE);
+    let create = || write("once", pieces(&body), WriteCondition::IfAbsent);
+    let first = store.files().write(&cx(), create()).await.unwrap();
+    let error = store.files().write(&cx(), create()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(error.write_effect(), Some(WriteEffect::None));
+    let replace = |tag: &str| WriteCondition::IfMatch(tag.to_owned());
+    let small = Bytes::from_static(b"small");
+    store.put_if("once", small.clone(), replace(first.etag.as_deref().unwrap())).await.unwrap();
+    let stale = write("once", pieces(&body), replace(first.etag.as_deref().unwrap()));
+    let error = store.files().write(&cx(), stale).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(store.read("once").await.unwrap(), small);
+    store.0.close().await.unwrap();
+    assert!(!has_uploads(moto).await?);
+    Ok(())
+}
+
+pub(crate) async fn a_lost_answer_is_told_as_unknown(world: Arc<World>) -> Outcome {
+    let server = world.s3s().await?;
+    let proxy = Proxy::start(server.port()).await?;
+    let endpoint = proxy.endpoint();
+    let store = Store::connect(of_s3s(server, &[("endpoint_url", &endpoint)])).await.unwrap();
+    proxy.plan(Fault::Reset, 0, 1);
+    let error = store.put("lost", Bytes::from_static(b"x")).await.unwrap_err();
+    assert_eq!(proxy.done(), 1);
+    assert_eq!(error.write_effect(), Some(WriteEffect::Unknown), "{error}");
+    // It was written, and nobody wrote it a second time.
+    assert_eq!(store.read("lost").await.unwrap(), b"x".as_slice());
+    Ok(())
+}
+
+pub(crate) async fn copies_keep_conditions(world: Arc<World>) -> Outcome {
+    let stores = [of_s3s(world.s3s().await?, &[]), of_moto(world.moto().await?, &[])];
+    for node in stores {
+        let store = Store::connect(node).await.unwrap();
+        for (from, body) in [("copy/empty", Bytes::new()), ("copy/full", pattern(6 * MEBIBYTE))] {
+            store.put(from, body.clone()).await.unwrap();
+            let to = format!("{from}.copy");
+            let copy = |condition| {
+                let request = Copy { from: from.to_owned(), to: to.clone(), condition };
+                async { store.files().copy(&cx(), request).await }
+            };
+            copy(WriteCondition::IfAbsent).await.unwrap();
+            assert_eq!(store.read(&to).await.unwrap(), body);
+            let again = copy(WriteCondition::IfAbsent).await.unwrap_err();
+            assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+            let tag = store.stat(&to).await.unwrap().etag.unwrap();
+            copy(WriteCondition::IfMatch(tag)).await.unwrap();
+            let stale = copy(WriteCondition::IfMatch("\"0\"".to_owned())).await.unwrap_err();
+            assert_eq!(stale.kind(), ErrorKind::Conflict);
+            copy(WriteCondition::Always).await.unwrap();
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn lent_files_are_read_and_written_without_credentials(
+    world: Arc<World>,
+) -> Outcome {
+    let server = world.s3s().await?;
+    let store = Store::connect(of_s3s(server, &[])).await.unwrap();
+    store.put("lent ü", Bytes::from_static(b"lent")).await.unwrap();
+    let lend = |method, seconds| {
+        let expires_in = Duration::from_secs(seconds);
+        let request = Presign { key: "lent ü".to_owned(), method, expires_in };
+        async { store.files().presign(&cx(), request).await }
+    };
+    let start = server.endpoint().len();
+    let url = lend(PresignMethod::Get, 60).await.unwrap();
+    let answer = http(server.port(), &HttpRequest::new("GET", &url.expose()[start..])).await?;
+    assert_eq!((answer.status, answer.body.as_slice()), (200, b"lent".as_slice()));
+    let tampered = url.expose().replace("lent", "sent");
+    let answer = http(server.port(), &HttpRequest::new("GET", &tampered[start..])).await?;
+    assert_eq!(answer.status, 403);
+    let url = lend(PresignMethod::Put, 60).await.unwrap();
+    let request = HttpRequest { body: b"put".to_vec(), ..HttpRequest::new("PUT", &url.expose()[start..]) };
+    assert_eq!(http(server.port(), &request).await?.status, 200);
+    assert_eq!(store.read("lent ü").await.unwrap(), b"put".as_slice());
+    for seconds in [0, 8 * 24 * 60 * 60] {
+        let error = lend(PresignMethod::Get, seconds).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QueryInvalid);
+    }
+    Ok(())
+}

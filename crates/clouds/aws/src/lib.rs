@@ -1,0 +1,18 @@
+//! Amazon's cloud, as far as its backends share it: who to be, where, and what went wrong.
+//!
+//! [`AwsAccess`] turns settings into the configuration of a client: credentials that renew
+//! themselves, a region, an HTTP client on rustls. [`send`] sends one request of any client
+//! within the limits of its caller, and answers with a [`Failure`] that has its facts.
+//!
+//! The usual chain of credentials reads the variables and files that every tool of this cloud
+//! reads; nothing else here does.
+
+mod access;
+mod failure;
+mod load;
+mod send;
+
+pub use access::{AwsAccess, check_endpoint};
+pub use failure::Failure;
+pub use aws_config::SdkConfig;
+pub use send::{quiet, send};

@@ -1,0 +1,84 @@
+//! moto: many services of Amazon's cloud in memory; its store takes any credentials.
+
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::{HttpRequest, Launch, Server, ServerError, free_port, http, in_testbed};
+
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running moto with one empty bucket. Ended when it is dropped.
+#[derive(Debug)]
+pub struct Moto {
+    port: u16,
+    _server: Server,
+    _folder: TempDir,
+}
+
+impl Moto {
+    /// The bucket that is there.
+    pub const BUCKET: &str = "orbit-test";
+
+    /// Starts it on a free port; `ORBIT_MOTO_PYTHON` names another Python that has it.
+    ///
+    /// # Errors
+    /// `Missing` when it is not installed; `Failed` when it does not start.
+    pub async fn start() -> Result<Self, ServerError> {
+        Self::start_checking(None).await
+    }
+
+    /// The same, but after so many requests it checks signatures and rights: until then the
+    /// test makes its users.
+    ///
+    /// # Errors
+    /// As with [`start`](Self::start).
+    pub async fn start_checking(free_requests: Option<u32>) -> Result<Self, ServerError> {
+        let program = in_testbed("moto", "bin/python", "ORBIT_MOTO_PYTHON")?;
+        let folder = tempfile::Builder::new().prefix("orbit-moto-").tempdir();
+        let folder = folder.map_err(|e| ServerError::failed("making a temporary folder", e))?;
+        let port = free_port()?;
+        let mut command = Command::new(program);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        if let Some(count) = free_requests {
+            command.env("INITIAL_NO_AUTH_ACTION_COUNT", count.to_string());
+        }
+        let launch = Launch {
+            name: "moto".to_owned(),
+            command,
+            log: folder.path().join("log"),
+            ready_timeout: READY_TIMEOUT,
+            stop_signal: "INT",
+        };
+        let ready = async || TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+        let server = Server::start(launch, ready).await?;
+        let moto = Self { port, _server: server, _folder: folder };
+        moto.make_bucket(Self::BUCKET).await?;
+        Ok(moto)
+    }
+
+    /// Makes a bucket in the region us-east-1.
+    ///
+    /// # Errors
+    /// `Failed` when it cannot be made.
+    pub async fn make_bucket(&self, name: &str) -> Result<(), ServerError> {
+        let request = HttpRequest::new("PUT", &format!("/{name}"));
+        let answer = http(self.port, &request).await?;
+        match answer.status {
+            200 => Ok(()),
+            status => Err(ServerError::failed("making a bucket", status)),
+        }
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it is, for a client.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
