@@ -4,9 +4,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::datasource::TableProvider;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use orbit_core::{Context, Datasource, Result, Version};
+
+use crate::{FormatCommand, TableAnswer};
 
 /// A table of a format, as one query sees it.
 #[derive(Debug, Clone)]
@@ -43,6 +46,23 @@ pub trait TableFormat: Debug + Send + Sync {
     /// `NotFound` when the version does not exist, `Unsupported` naming a feature of the table
     /// that cannot be read, `DataInvalid` when its log is broken.
     async fn open(&self, table: FormatTable) -> Result<Arc<dyn TableProvider>>;
+
+    /// Does something with the table; whether it may be written was asked before. What is
+    /// computed is computed within the limits of `session`, whose stores are the query's.
+    ///
+    /// # Behavior
+    /// - A change is one version, seen whole or not at all; an error says by its write effect
+    ///   whether it may be there.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); `Conflict` when another writer changed what this one
+    /// read, `Unsupported` naming a feature of the table that cannot be written.
+    async fn command(
+        &self,
+        table: FormatTable,
+        session: Arc<dyn Session>,
+        command: FormatCommand,
+    ) -> Result<TableAnswer>;
 }
 
 /// A path of this machine that stands in place of a table.

@@ -32,6 +32,8 @@ pub(crate) enum Planned {
 pub(crate) struct ReadPlan {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) task: Arc<TaskContext>,
+    /// The session that planned it.
+    pub(crate) session: Arc<SessionState>,
     /// The datasources by the first segment of their files' paths.
     pub(crate) scopes: HashMap<String, String>,
 }
@@ -86,7 +88,8 @@ impl<'a> Planner<'a> {
         }
         let physical = session.create_physical_plan(&plan).await.map_err(from_datafusion)?;
         let scopes = self.store.scopes();
-        let read = ReadPlan { plan: physical, task: session.task_ctx(), scopes };
+        let task = session.task_ctx();
+        let read = ReadPlan { plan: physical, task, session: Arc::new(session), scopes };
         Ok(match target {
             None => Planned::Read(read),
             Some(target) => Planned::Write(WritePlan { source: read, target }),
@@ -125,6 +128,11 @@ impl<'a> Planner<'a> {
     /// The names as this query sees them.
     pub(crate) fn catalog(&self) -> &Catalog<'a> {
         &self.catalog
+    }
+
+    /// Where the plan finds object stores.
+    pub(crate) fn stores(&self) -> &Arc<dyn ObjectStoreRegistry> {
+        &self.stores
     }
 
     /// The table as DataFusion scans it.

@@ -16,7 +16,7 @@ mod versions;
 pub(crate) use calls::bind_calls;
 pub(crate) use fetch::fetch_to_limit;
 pub(crate) use labels::label_columns;
-pub(crate) use parse::{Parsed, parse};
+pub(crate) use parse::{Parsed, check_expression, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
 pub(crate) use stack::{BigStack, on_big_stack};
 pub(crate) use versions::{Versions, split_suffix};
