@@ -23,7 +23,7 @@ pub(crate) async fn of_log(
     if let Some(fault) = store.take_fault() {
         return fault;
     }
-    if let Some(unsupported) = unsupported(&failure) {
+    if let Some(unsupported) = unsupported(&failure, "reader") {
         return unsupported.with_source(failure);
     }
     match blame(store, segment).await {
@@ -37,13 +37,13 @@ pub(crate) async fn of_log(
 }
 
 /// The refusal of a table that needs more than delta-rs can do.
-pub(crate) fn unsupported(failure: &DeltaTableError) -> Option<Error> {
+pub(crate) fn unsupported(failure: &DeltaTableError, who: &str) -> Option<Error> {
     let needs = match failure {
         DeltaTableError::Transaction {
             source: TransactionError::UnsupportedTableFeatures(features),
         } => {
             let names: Vec<_> = features.iter().map(ToString::to_string).collect();
-            format!("the table needs a reader that knows {}", names.join(", "))
+            format!("the table needs a {who} that knows {}", names.join(", "))
         }
         DeltaTableError::KernelError(error) => kernel_unsupported(error)?.to_owned(),
         DeltaTableError::UnsupportedColumnMapping { .. } => failure.to_string(),
@@ -124,6 +124,110 @@ fn is_foreign(path: &str) -> bool {
     let up = path.split(['/', '\\']).any(|segment| segment == "..");
     let absolute = path.starts_with('/') || (path.contains(":/") && Url::parse(path).is_ok());
     up || absolute
+}
+
+/// Why a command that changes a table failed. `cause` is why its rows ended early.
+pub(crate) fn of_write(
+    failure: DeltaTableError,
+    cause: Option<Error>,
+    store: &TableStore,
+) -> Error {
+    let fault = store.take_fault();
+    if let Some(error) = cause.or_else(|| orbit_cause(&failure).cloned()) {
+        return error;
+    }
+    if let Some(unsupported) = unsupported(&failure, "writer") {
+        return unsupported.with_source(failure);
+    }
+    let error = of_request(&failure);
+    match fault {
+        // delta-rs kept the text alone of what the source said.
+        Some(fault) if error.message().contains(fault.message()) => fault,
+        _ => error,
+    }
+}
+
+/// Why the changes of a table cannot be told.
+pub(crate) fn of_changes(failure: DeltaTableError, store: &TableStore) -> Error {
+    match &failure {
+        DeltaTableError::ChangeDataNotEnabled { version }
+        | DeltaTableError::ChangeDataNotRecorded { version, .. } => {
+            let message = format!("the table did not record its changes in version {version}");
+            Error::new(ErrorKind::Unsupported, message)
+                .with_hint("set its property `delta.enableChangeDataFeed` to true; later changes are told")
+        }
+        _ => of_write(failure, None, store),
+    }
+}
+
+/// What is wrong with what was asked.
+pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
+    let (kind, message) = match failure {
+        DeltaTableError::Transaction { source } => return of_transaction(source),
+        DeltaTableError::VersionAlreadyExists(_) => return conflict("the table was changed"),
+        DeltaTableError::SchemaMismatch { msg } => (ErrorKind::QueryInvalid, msg.clone()),
+        DeltaTableError::InvalidData { message } => (ErrorKind::DataInvalid, message.clone()),
+        DeltaTableError::Generic(text) => (ErrorKind::QueryInvalid, text.clone()),
+        DeltaTableError::GenericError { source } => (ErrorKind::QueryInvalid, source.to_string()),
+        DeltaTableError::Arrow { source } => (ErrorKind::QueryInvalid, source.to_string()),
+        DeltaTableError::MetadataError(text) => (ErrorKind::QueryInvalid, text.clone()),
+        DeltaTableError::Kernel { source } => (ErrorKind::QueryInvalid, source.to_string()),
+        DeltaTableError::KernelError(source) => (ErrorKind::QueryInvalid, source.to_string()),
+        other => (ErrorKind::Unexpected, other.to_string()),
+    };
+    Error::new(kind, as_sentence(&message))
+}
+
+fn of_transaction(failure: &TransactionError) -> Error {
+    match failure {
+        TransactionError::CommitConflict(conflicted) => {
+            conflict(&as_sentence(&conflicted.to_string()))
+        }
+        TransactionError::VersionAlreadyExists(_) => conflict("the table was changed"),
+        TransactionError::MaxCommitAttempts(_) => {
+            conflict("other writers were first each time it was tried")
+        }
+        TransactionError::DeltaTableAppendOnly => {
+            let message = "rows of this table are only added, never changed";
+            Error::new(ErrorKind::PermissionDenied, message)
+                .with_hint("its property `delta.appendOnly` says so")
+        }
+        TransactionError::TableFeaturesRequired(feature) => {
+            let message = format!("the rows need a table with the feature {feature}");
+            Error::new(ErrorKind::Unsupported, message)
+        }
+        other => Error::new(ErrorKind::Unexpected, as_sentence(&other.to_string())),
+    }
+}
+
+fn conflict(what: &str) -> Error {
+    let message = format!("another writer was first: {what}");
+    Error::new(ErrorKind::Conflict, message)
+        .with_hint("nothing was written; look at the table and run the command again")
+}
+
+/// A message of delta-rs in our form: without prefixes, lower case, no trailing stop.
+fn as_sentence(text: &str) -> String {
+    const PREFIXES: [&str; 7] = [
+        "Generic DeltaTable error: ",
+        "Generic error: ",
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "External error: ",
+        "SQL error: ",
+    ];
+    let mut text = text.split("\n\nbacktrace:").next().unwrap_or(text).trim_end_matches('.');
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// ORBIT's own error among the causes of `failure`.

@@ -1,5 +1,5 @@
-//! Python packages in a virtual environment of their own: DuckDB as a second opinion, and the
-//! engines that benchmarks compare with.
+//! Python packages in a virtual environment of their own: DuckDB and delta-rs' wheel as second
+//! opinions, and the engines that benchmarks compare with.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,13 @@ pub(super) const DUCKDB: Python = Python {
     by_default: true,
     variable: "ORBIT_DUCKDB_PYTHON",
     packages: &["duckdb==1.5.5"],
+};
+
+pub(super) const DELTALAKE: Python = Python {
+    name: "deltalake",
+    by_default: true,
+    variable: "ORBIT_DELTALAKE_PYTHON",
+    packages: &["deltalake==1.6.6", "pyarrow==26.0.1"],
 };
 
 pub(super) const PEERS: Python = Python {
