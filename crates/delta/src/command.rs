@@ -9,9 +9,7 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::PROTOCOL;
 use futures::StreamExt;
-use orbit_core::{
-    BatchStream, Context, Error, ErrorKind, FileStore, Result, Version, WriteEffect,
-};
+use orbit_core::{BatchStream, Context, Error, ErrorKind, FileStore, Result, Version, WriteEffect};
 use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableChange, TableCommand};
 use serde_json::{Map, Value};
 
@@ -85,12 +83,7 @@ impl Delta {
 }
 
 /// Work on the table; listings tell what is there now.
-fn work(
-    cx: &Context,
-    table: &FormatTable,
-    opened: &Opened,
-    session: &dyn Session,
-) -> Result<Work> {
+fn work(cx: &Context, table: &FormatTable, opened: &Opened, session: &dyn Session) -> Result<Work> {
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
     let root = opened.loader.store.root().clone();
     let store = Arc::new(TableStore::writable(files, prefix(&table.folder), root));
@@ -215,8 +208,9 @@ fn run_plan(
     let schema = plan.schema();
     let failed = |failure: datafusion::error::DataFusionError| match error::orbit_cause(&failure) {
         Some(error) => error.clone(),
-        None => Error::new(ErrorKind::DataInvalid, "the changes cannot be read")
-            .with_source(failure),
+        None => {
+            Error::new(ErrorKind::DataInvalid, "the changes cannot be read").with_source(failure)
+        }
     };
     let batches = execute_stream(plan, task).map_err(failed)?;
     let batches = batches.map(move |batch| batch.map_err(failed));

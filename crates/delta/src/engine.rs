@@ -10,8 +10,8 @@ use bytes::Bytes;
 use delta_kernel::schema::SchemaRef;
 use delta_kernel::{
     DeltaResult, DeltaResultIteratorStatic, Engine, EngineData, Error as KernelError,
-    EvaluationHandler, FileDataReadResultIterator, FileMeta, FileSlice, JsonHandler,
-    ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
+    EvaluationHandler, FileDataReadResultIterator, FileMeta, FileSlice, JsonHandler, ParquetFooter,
+    ParquetHandler, PredicateRef, StorageHandler,
 };
 use url::Url;
 

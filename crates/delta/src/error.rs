@@ -153,8 +153,9 @@ pub(crate) fn of_changes(failure: DeltaTableError, store: &TableStore) -> Error 
         DeltaTableError::ChangeDataNotEnabled { version }
         | DeltaTableError::ChangeDataNotRecorded { version, .. } => {
             let message = format!("the table did not record its changes in version {version}");
-            Error::new(ErrorKind::Unsupported, message)
-                .with_hint("set its property `delta.enableChangeDataFeed` to true; later changes are told")
+            Error::new(ErrorKind::Unsupported, message).with_hint(
+                "set its property `delta.enableChangeDataFeed` to true; later changes are told",
+            )
         }
         _ => of_write(failure, None, store),
     }

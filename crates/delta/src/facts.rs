@@ -96,9 +96,8 @@ async fn entry(source: &TableLog, version: u64) -> Result<Value> {
         None => broken(&name, "a commit cannot be read").with_source(failure),
     })?;
     let bytes = bytes.ok_or_else(|| broken(&name, "a commit is missing from the log"))?;
-    let info = commit_info(&bytes).map_err(|cause| {
-        broken(&name, "a commit is no JSON").with_source(cause)
-    })?;
+    let info = commit_info(&bytes)
+        .map_err(|cause| broken(&name, "a commit is no JSON").with_source(cause))?;
     let field = |key: &str| info.get(key).cloned().unwrap_or(Value::Null);
     let millis = info.get("inCommitTimestamp").or(info.get("timestamp")).and_then(Value::as_i64);
     Ok(json!({

@@ -54,9 +54,7 @@ impl Work {
         let given = rows.schema();
         let names: Vec<_> = given.fields().iter().map(|field| field.name()).collect();
         if let Some(unknown) = names.iter().find(|n| !merge.add_columns && !in_table(n)) {
-            let takes_all = |clause: &MergeClause| {
-                matches!(&clause.action, MergeAction::Set(set) if set.is_empty())
-            };
+            let takes_all = |clause: &MergeClause| matches!(&clause.action, MergeAction::Set(set) if set.is_empty());
             let clauses = merge.matched.iter().chain(&merge.not_matched);
             if clauses.into_iter().any(takes_all) {
                 let message = format!("the table has no column `{unknown}`");
@@ -79,10 +77,12 @@ fn with_clauses(
 ) -> DeltaResult<MergeBuilder> {
     for clause in &merge.matched {
         builder = match &clause.action {
-            MergeAction::Delete => builder.when_matched_delete(|delete| match &clause.predicate {
-                Some(predicate) => delete.predicate(predicate.as_str()),
-                None => delete,
-            })?,
+            MergeAction::Delete => {
+                builder.when_matched_delete(|delete| match &clause.predicate {
+                    Some(predicate) => delete.predicate(predicate.as_str()),
+                    None => delete,
+                })?
+            }
             MergeAction::Set(set) => {
                 builder.when_matched_update(|update| with_update(update, clause, set, all))?
             }
@@ -102,8 +102,9 @@ fn with_clauses(
                     None => delete,
                 })?
             }
-            MergeAction::Set(set) => builder
-                .when_not_matched_by_source_update(|update| with_update(update, clause, set, &[]))?,
+            MergeAction::Set(set) => builder.when_not_matched_by_source_update(|update| {
+                with_update(update, clause, set, &[])
+            })?,
         };
     }
     Ok(builder)
@@ -112,10 +113,9 @@ fn with_clauses(
 fn assignments(set: &[(String, String)], all: &[Assignment]) -> Vec<Assignment> {
     match set {
         [] => all.to_vec(),
-        set => set
-            .iter()
-            .map(|(column, value)| (Column::from_name(column), value.clone()))
-            .collect(),
+        set => {
+            set.iter().map(|(column, value)| (Column::from_name(column), value.clone())).collect()
+        }
     }
 }
 

@@ -49,10 +49,8 @@ impl PartitionStream for Rows {
         let taken = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(stream) = taken else {
             let message = "the rows of a query are read a second time";
-            let error = DataFusionError::External(Box::new(Error::new(
-                ErrorKind::Unexpected,
-                message,
-            )));
+            let error =
+                DataFusionError::External(Box::new(Error::new(ErrorKind::Unexpected, message)));
             let once = futures::stream::iter([Err(error)]);
             return Box::pin(RecordBatchStreamAdapter::new(schema, once));
         };

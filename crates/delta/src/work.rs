@@ -102,12 +102,8 @@ impl Work {
             TableCommand::Write(write) => self.write(write, given(rows)?),
             TableCommand::Merge(merge) => self.merge(merge, given(rows)?),
             TableCommand::Delete { predicate } => Ok(self.delete(predicate.as_deref())),
-            TableCommand::Update { predicate, set } => {
-                Ok(self.update(predicate.as_deref(), set))
-            }
-            TableCommand::Optimize { order_by, file_bytes } => {
-                self.optimize(order_by, *file_bytes)
-            }
+            TableCommand::Update { predicate, set } => Ok(self.update(predicate.as_deref(), set)),
+            TableCommand::Optimize { order_by, file_bytes } => self.optimize(order_by, *file_bytes),
             TableCommand::Vacuum(vacuum) => self.vacuum(vacuum),
             TableCommand::AddConstraint { name, expression } => {
                 let builder = self.table().add_constraint();
@@ -246,9 +242,10 @@ impl Work {
             .with_mode(if full { VacuumMode::Full } else { VacuumMode::Lite });
         if let Some(hours) = retention_hours {
             let period = i64::try_from(hours).ok().and_then(TimeDelta::try_hours);
-            builder = builder.with_retention_period(period.ok_or_else(|| {
-                Error::new(ErrorKind::QueryInvalid, "the retention is too long")
-            })?);
+            builder =
+                builder.with_retention_period(period.ok_or_else(|| {
+                    Error::new(ErrorKind::QueryInvalid, "the retention is too long")
+                })?);
         }
         let builder = builder.with_commit_properties(self.properties());
         Ok(Box::pin(async move {
@@ -271,7 +268,9 @@ where
 }
 
 fn given<'a>(rows: Option<&'a Arc<Rows>>) -> Result<&'a Arc<Rows>> {
-    rows.ok_or_else(|| Error::new(ErrorKind::QueryInvalid, "the command needs a query for its rows"))
+    rows.ok_or_else(|| {
+        Error::new(ErrorKind::QueryInvalid, "the command needs a query for its rows")
+    })
 }
 
 fn plan_of(rows: &Arc<Rows>) -> Result<datafusion::logical_expr::LogicalPlan> {

@@ -67,11 +67,7 @@ pub(crate) async fn run(
     format.command(found.table, Arc::new(work.session), command).await
 }
 
-async fn query(
-    engine: &Engine,
-    cx: &Context,
-    request: Request,
-) -> Result<orbit_core::BatchStream> {
+async fn query(engine: &Engine, cx: &Context, request: Request) -> Result<orbit_core::BatchStream> {
     let request = Request { writes_allowed: false, ..request };
     engine.query(cx, request).await
 }
@@ -173,9 +169,7 @@ impl Work<'_> {
         }
         if handle.backend().capability.files.is_none() {
             let message = "only datasources of files hold such tables";
-            return Err(
-                Error::new(ErrorKind::Unsupported, message).with_datasource(handle.name())
-            );
+            return Err(Error::new(ErrorKind::Unsupported, message).with_datasource(handle.name()));
         }
         let lake = self.catalog.lake(&handle).await?;
         let folder: Vec<_> = rest.iter().map(folder_name).collect();
@@ -221,7 +215,8 @@ fn folder_name(part: &NamePart) -> String {
 
 fn no_format(resolved: &Resolved) -> Error {
     let info = resolved.info();
-    let message = format!("`{}` is a {} table, not a Delta table", info.qualified_name(), info.kind);
+    let message =
+        format!("`{}` is a {} table, not a Delta table", info.qualified_name(), info.kind);
     Error::new(ErrorKind::Unsupported, message)
         .with_datasource(info.datasource)
         .with_hint("a folder of Parquet files becomes one by `orbit delta convert`")

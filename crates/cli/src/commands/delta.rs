@@ -308,7 +308,8 @@ fn merge(args: MergeArgs) -> Result<Command> {
     let not_matched = args.not_matched.map(|NotMatchedAction::Insert| MergeAction::Set(Vec::new()));
     let by_source = args.not_matched_by_source.map(|BySourceAction::Delete| MergeAction::Delete);
     if matched.is_none() && not_matched.is_none() && by_source.is_none() {
-        let message = "say what is done: --matched, --set, --not-matched or --not-matched-by-source";
+        let message =
+            "say what is done: --matched, --set, --not-matched or --not-matched-by-source";
         return Err(Failure::Usage(message.to_owned()));
     }
     let clause = |action: Option<MergeAction>, predicate| {

@@ -91,10 +91,7 @@ fn history_and_describe_tell_the_facts(desk: &Desk) {
     assert_eq!(told("operation"), ["\"UPDATE\"", "\"WRITE\""]);
     assert_eq!(told("user"), ["\"local\"", "\"local\""]);
     let script = "print([(h['version'], h['operation']) for h in DeltaTable(path).history()])";
-    assert_eq!(
-        desk.wheel.run(&desk.path("prices"), script),
-        "[(1, 'UPDATE'), (0, 'WRITE')]"
-    );
+    assert_eq!(desk.wheel.run(&desk.path("prices"), script), "[(1, 'UPDATE'), (0, 'WRITE')]");
     let detail = desk.orbit(&["delta", "describe", "drop.prices", "--json"]);
     let detail: Value = serde_json::from_str(&detail).unwrap();
     assert_eq!((&detail["version"], &detail["rows"]), (&1.into(), &3.into()));

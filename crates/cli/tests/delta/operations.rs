@@ -18,9 +18,23 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
 
 fn create_makes_an_empty_table(desk: &Desk) {
     desk.orbit(&[
-        "delta", "create", "drop.prices", "--column", "id bigint not null", "--column",
-        "price decimal(9,2)", "--column", "day date", "--column", "at timestamp with time zone",
-        "--partition-by", "day", "--property", "delta.appendOnly=false", "--comment", "what",
+        "delta",
+        "create",
+        "drop.prices",
+        "--column",
+        "id bigint not null",
+        "--column",
+        "price decimal(9,2)",
+        "--column",
+        "day date",
+        "--column",
+        "at timestamp with time zone",
+        "--partition-by",
+        "day",
+        "--property",
+        "delta.appendOnly=false",
+        "--comment",
+        "what",
     ]);
     let script = "
 t = DeltaTable(path)
@@ -111,7 +125,8 @@ fn update_changes_rows(desk: &Desk) {
     let set = ["--set", "price = price * 2", "--set", "shop = upper(shop)"];
     desk.orbit(&[&["delta", "update", "drop.prices", "--where", "id < 3"][..], &set].concat());
     assert_eq!(desk.wheel_rows(), r#"[[1, 20, "A"], [2, 40, "A"], [3, 30, "b"]]"#);
-    let overflow = ["delta", "update", "drop.prices", "--set", "price = price + 9223372036854775807"];
+    let overflow =
+        ["delta", "update", "drop.prices", "--set", "price = price + 9223372036854775807"];
     let (code, said) = desk.refused(&overflow);
     assert!(code == 4 && said.contains("range"), "no value wraps: {said}");
     assert_eq!(desk.wheel_rows(), r#"[[1, 20, "A"], [2, 40, "A"], [3, 30, "b"]]"#);
@@ -132,7 +147,13 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     desk.orbit(&[&merge[..], &["--matched", "delete"]].concat());
     assert_eq!(desk.wheel_rows(), "[]");
     let twice = "SELECT * FROM (VALUES (1, 1, 'x'), (1, 2, 'y')) AS v(id, price, shop)";
-    desk.orbit(&["delta", "append", "drop.prices", "--from", "SELECT 1 AS id, 5 AS price, 'a' AS shop"]);
+    desk.orbit(&[
+        "delta",
+        "append",
+        "drop.prices",
+        "--from",
+        "SELECT 1 AS id, 5 AS price, 'a' AS shop",
+    ]);
     let merge = ["delta", "merge", "drop.prices", "--on", "t.id = s.id", "--from", twice];
     desk.refused(&[&merge[..], &["--matched", "update"]].concat());
     assert_eq!(desk.wheel_rows(), r#"[[1, 5, "a"]]"#);
@@ -157,7 +178,8 @@ fn constraints_hold(desk: &Desk) {
         desk.refused(&["delta", "add-constraint", "drop.prices", "cheap", "price < 20"]);
     assert!(said.contains("price"), "rows that are there must obey: {said}");
     desk.orbit(&["delta", "add-constraint", "drop.prices", "positive", "price > 0"]);
-    let bad = ["delta", "append", "drop.prices", "--from", "SELECT 4 AS id, -1 AS price, 'c' AS shop"];
+    let bad =
+        ["delta", "append", "drop.prices", "--from", "SELECT 4 AS id, -1 AS price, 'c' AS shop"];
     let (code, said) = desk.refused(&bad);
     assert!(code == 10 && said.contains("price > 0"), "{said}");
     let script = "
@@ -185,7 +207,15 @@ fn changes_are_told(desk: &Desk) {
     let mut ours: Vec<_> = ours
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|row| format!("{} {} {} {}", row["_commit_version"], row["_change_type"].as_str().unwrap(), row["id"], row["price"]))
+        .map(|row| {
+            format!(
+                "{} {} {} {}",
+                row["_commit_version"],
+                row["_change_type"].as_str().unwrap(),
+                row["id"],
+                row["price"]
+            )
+        })
         .collect();
     ours.sort();
     let script = "

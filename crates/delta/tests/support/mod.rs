@@ -18,10 +18,10 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use orbit_core::{
-    BatchStream, Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind, Facets, FileCapability,
-    FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation, Presign, Read, ReadBody,
-    ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write, WriteCapability,
-    WriteCondition,
+    BatchStream, Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind, Facets,
+    FileCapability, FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation, Presign,
+    Read, ReadBody, ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
+    WriteCapability, WriteCondition,
 };
 use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableCommand, TableFormat};
 
