@@ -19,6 +19,7 @@ use crate::format::{Delta, Opened, prefix};
 use crate::log::Log;
 use crate::log_store::TableLog;
 use crate::root::Root;
+use crate::roots::AllowedRoots;
 use crate::rows::Rows;
 use crate::store::TableStore;
 use crate::work::{Running, Work, changed};
@@ -86,7 +87,8 @@ impl Delta {
 fn work(cx: &Context, table: &FormatTable, opened: &Opened, session: &dyn Session) -> Result<Work> {
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
     let root = opened.loader.store.root().clone();
-    let store = Arc::new(TableStore::writable(files, prefix(&table.folder), root));
+    let allowed = Arc::new(AllowedRoots::new(&table.allowed_roots)?);
+    let store = Arc::new(TableStore::new(files, prefix(&table.folder), root, None, allowed));
     Work::new(cx, &store, Some(EagerSnapshot::clone(&opened.snapshot)), session)
 }
 
@@ -104,6 +106,11 @@ fn writing(
         let error = unsupported.unwrap_or_else(|| error::of_request(&failure));
         error.with_source(failure).with_write_effect(WriteEffect::None)
     })?;
+    if let Some(file) = error::foreign_files(&opened.snapshot).next() {
+        let message = "a table with files outside of its folder is only read";
+        let error = Error::new(ErrorKind::Unsupported, message).with_context("file", file);
+        return Err(error.with_write_effect(WriteEffect::None));
+    }
     work(cx, table, opened, session)
 }
 
@@ -121,7 +128,7 @@ async fn make(
         return Err(error.with_write_effect(WriteEffect::None));
     }
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
-    let store = Arc::new(TableStore::writable(files, folder, Root::next()?));
+    let store = Arc::new(TableStore::new(files, folder, Root::next()?, None, Arc::default()));
     let work = Work::new(cx, &store, None, session)?;
     change(&work, command).await
 }

@@ -12,6 +12,7 @@ use serde_json::{Deserializer, Value};
 use url::Url;
 
 use crate::log::{LOG_FOLDER, Segment, broken, commit_name};
+use crate::roots::AllowedRoots;
 use crate::store::{TableStore, outside};
 
 /// Why a state could not be read from `segment`.
@@ -91,16 +92,21 @@ fn is_commit(name: &str) -> bool {
     name.split('.').next().and_then(|v| v.parse().ok()).map(commit_name).as_deref() == Some(name)
 }
 
-/// Fails on the first file or deletion vector that is said to lie outside the table's folder,
-/// before any of them is read.
-pub(crate) fn refuse_foreign_files(snapshot: &EagerSnapshot) -> Result<()> {
-    for file in snapshot.log_data().iter() {
-        let path = file.path();
-        if is_foreign(&path) {
-            return Err(outside(&path));
-        }
-        if let Some(vector) = file.deletion_vector_descriptor() {
-            let place = &vector.path_or_inline_dv;
+/// Fails on the first file or deletion vector that is said to lie outside the table's folder
+/// and not in a place that is allowed, before any of them is read.
+pub(crate) fn refuse_foreign_files(snapshot: &EagerSnapshot, allowed: &AllowedRoots) -> Result<()> {
+    match foreign_files(snapshot).find(|file| !allowed.allow(file)) {
+        Some(file) => Err(outside(&file)),
+        None => Ok(()),
+    }
+}
+
+/// The files and deletion vectors that are said to lie outside the table's folder.
+pub(crate) fn foreign_files(snapshot: &EagerSnapshot) -> impl Iterator<Item = String> + '_ {
+    snapshot.log_data().iter().flat_map(|file| {
+        let path = Some(file.path().into_owned()).filter(|path| is_foreign(path));
+        let vector = file.deletion_vector_descriptor().and_then(|vector| {
+            let place = vector.path_or_inline_dv;
             let foreign = match vector.storage_type {
                 StorageType::Inline => false,
                 StorageType::AbsolutePath => true,
@@ -109,12 +115,10 @@ pub(crate) fn refuse_foreign_files(snapshot: &EagerSnapshot) -> Result<()> {
                     place.get(..prefix).is_none_or(|p| p.contains(['/', '\\', '.', ':', '%']))
                 }
             };
-            if foreign {
-                return Err(outside(place));
-            }
-        }
-    }
-    Ok(())
+            foreign.then_some(place)
+        });
+        path.into_iter().chain(vector)
+    })
 }
 
 /// A deletion vector's place is a free prefix and a UUID of this many characters.

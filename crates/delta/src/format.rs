@@ -13,6 +13,7 @@ use crate::load::Loader;
 use crate::log::{LOG_FOLDER, Log, Segment};
 use crate::provider::StateTable;
 use crate::root::Root;
+use crate::roots::AllowedRoots;
 use crate::snapshots::{Seen, Snapshots, TableKey};
 use crate::store::TableStore;
 
@@ -122,7 +123,9 @@ impl Delta {
     ) -> Result<Opened> {
         let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
         let Seen { root, log } = seen.clone();
-        let store = TableStore::new(files, prefix(&table.folder), root, Arc::clone(&log));
+        let allowed = Arc::new(AllowedRoots::new(&table.allowed_roots)?);
+        let folder = prefix(&table.folder);
+        let store = TableStore::new(files, folder, root, Some(Arc::clone(&log)), allowed);
         let loader = Loader { store: Arc::new(store), log };
         let version = match table.version {
             None => loader.log.last().unwrap_or_default(),

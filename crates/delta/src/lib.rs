@@ -16,6 +16,7 @@ mod log_store;
 mod merge;
 mod provider;
 mod root;
+mod roots;
 mod rows;
 mod snapshots;
 mod store;

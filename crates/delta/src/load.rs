@@ -27,7 +27,7 @@ impl Loader {
         let source = TableLog::new(&self.store)?;
         match EagerSnapshot::try_new(&source, Some(version)).await {
             Ok(snapshot) => {
-                error::refuse_foreign_files(&snapshot)?;
+                error::refuse_foreign_files(&snapshot, self.store.allowed())?;
                 Ok(snapshot)
             }
             Err(failure) => Err(error::of_log(failure, &self.store, segment).await),

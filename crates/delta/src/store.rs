@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::log::{LOG_FOLDER, Log};
 use crate::root::Root;
+use crate::roots::AllowedRoots;
 
 /// The file beside the log's that names a checkpoint.
 const HINT: &str = "/_last_checkpoint";
@@ -37,18 +38,42 @@ pub(crate) struct TableStore {
     root: Root,
     /// The log as it was listed; none is listed anew each time, for a table that is written.
     log: Option<Arc<Log>>,
+    allowed: Arc<AllowedRoots>,
+    /// The paths that stand for keys, where this is no table but the files of another place.
+    elsewhere: Option<Vec<(String, String)>>,
     fault: Mutex<Option<Error>>,
 }
 
 impl TableStore {
-    /// The table in `folder`, whose log is `log`.
-    pub(crate) fn new(files: FileStore, folder: String, root: Root, log: Arc<Log>) -> Self {
-        Self { files, folder, root, log: Some(log), fault: Mutex::new(None) }
+    /// The table in `folder`; `log` is its log as it was listed, for a table that is read.
+    pub(crate) fn new(
+        files: FileStore,
+        folder: String,
+        root: Root,
+        log: Option<Arc<Log>>,
+        allowed: Arc<AllowedRoots>,
+    ) -> Self {
+        let (elsewhere, fault) = (None, Mutex::new(None));
+        Self { files, folder, root, log, allowed, elsewhere, fault }
     }
 
-    /// The table in `folder`, to be written.
-    pub(crate) fn writable(files: FileStore, folder: String, root: Root) -> Self {
-        Self { files, folder, root, log: None, fault: Mutex::new(None) }
+    /// The files that the table may have under the scheme and authority of `url`, to be read.
+    fn elsewhere(&self, url: &Url) -> Option<Self> {
+        let places = self.allowed.of_store(url);
+        (!places.is_empty()).then(|| Self {
+            files: self.files.clone(),
+            folder: String::new(),
+            root: self.root.clone(),
+            log: Some(Arc::default()),
+            allowed: Arc::default(),
+            elsewhere: Some(places),
+            fault: Mutex::new(None),
+        })
+    }
+
+    /// Where files may lie outside of the table's folder.
+    pub(crate) fn allowed(&self) -> &AllowedRoots {
+        &self.allowed
     }
 
     /// The table's name.
@@ -82,10 +107,16 @@ impl TableStore {
 
     /// The location at the datasource.
     fn resolve(&self, location: &Path) -> object_store::Result<Path> {
-        let Some(key) = self.root.key(location) else {
+        let wanted = match &self.elsewhere {
+            None => self.root.key(location).map(|key| format!("{}{key}", self.folder)),
+            Some(places) => places.iter().find_map(|(path, folder)| {
+                let key = location.as_ref().strip_prefix(path.as_str())?;
+                Some(format!("{folder}{key}"))
+            }),
+        };
+        let Some(wanted) = wanted else {
             return Err(self.refuse(outside(location.as_ref())));
         };
-        let wanted = format!("{}{key}", self.folder);
         match Path::parse(&wanted) {
             Ok(path) if path.as_ref() == wanted => Ok(path),
             _ => {
@@ -175,7 +206,7 @@ fn orbit_error(error: &object_store::Error) -> Option<&Error> {
 pub(crate) fn outside(file: &str) -> Error {
     Error::new(ErrorKind::DataInvalid, "the log names a file outside the table's folder")
         .with_context("file", file)
-        .with_hint("a table whose files lie elsewhere, such as a shallow clone, is not read")
+        .with_hint("a shallow clone needs its source under `allowed_roots` of the table")
 }
 
 #[async_trait]
@@ -324,6 +355,9 @@ impl ObjectStoreRegistry for OnlyStore {
         }
         if url.scheme() == RELATIVE_SCHEME {
             return Ok(Arc::clone(&self.prefixed));
+        }
+        if let Some(files) = self.store.elsewhere(url) {
+            return Ok(Arc::new(files));
         }
         let error = outside(&format!("{}://{}", url.scheme(), url.authority()));
         self.store.note(error.clone());

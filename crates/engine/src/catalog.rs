@@ -276,7 +276,7 @@ impl Resolved {
                     Ok(Arc::new(opened.await?))
                 }
                 TableData::Format { folder, format } => {
-                    let table = lake.format_table(folder, *version, stores);
+                    let table = lake.format_table(folder, &found.options, *version, stores);
                     format.open(table).await.map_err(|e| e.with_datasource(lake.name()))
                 }
             },

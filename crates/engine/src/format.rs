@@ -1,5 +1,6 @@
 //! The seam for table formats that are more than a folder of files, such as Delta.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub struct FormatTable {
     pub cache_scope: String,
     /// The key of the table's folder, without a trailing slash; empty is the root.
     pub folder: String,
+    /// Where files may lie outside of that folder: URLs, and the folders of the same datasource
+    /// that they mean.
+    pub allowed_roots: BTreeMap<String, String>,
     /// The state asked for; none is the present.
     pub version: Option<Version>,
     /// Where the query's plan finds object stores: what the table's scan reads through is

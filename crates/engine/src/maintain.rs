@@ -20,7 +20,7 @@ use crate::engine::{Shared, not_writable};
 use crate::lake::{LakeStore, QueryStores, TableData, partition_names};
 use crate::name::{NamePart, pick};
 use crate::sql::{self, TableUse};
-use crate::{Engine, FileFormat, FormatTable, Request, TableFormat, session};
+use crate::{Engine, FileFormat, FormatTable, Request, TableFormat, TableOptions, session};
 
 /// The format of tables that are made.
 const NEW_FORMAT: &str = "delta";
@@ -100,7 +100,7 @@ impl Work<'_> {
                     let message = "this command works on the newest version of a table";
                     return Err(Error::new(ErrorKind::QueryInvalid, message));
                 }
-                let table = lake.format_table(folder, *version, &self.stores);
+                let table = lake.format_table(folder, &found.options, *version, &self.stores);
                 Ok(Found { table, format: Arc::clone(format), partitions: None })
             }
             (Resolved::Remote(_), _) => Err(no_format(&resolved)),
@@ -140,7 +140,7 @@ impl Work<'_> {
             Error::new(ErrorKind::DataInvalid, message).with_source(cause)
         })?;
         Ok(Found {
-            table: lake.format_table(folder, None, &self.stores),
+            table: lake.format_table(folder, &found.options, None, &self.stores),
             format: self.new_format()?,
             partitions: Some(Arc::new(Schema::new(fields))),
         })
@@ -152,13 +152,15 @@ impl Work<'_> {
             let message = format!("the table `{name}` exists");
             Error::new(ErrorKind::AlreadyExists, message).with_write_effect(WriteEffect::None)
         };
+        let options = TableOptions::default();
         if used.is_path {
             let path = used.parts.first().map_or("", |part| part.text.as_str());
             let (lake, key) = self.catalog.open_path(path).await?;
             if lake.at(&key).await?.is_some() {
                 return Err(exists(path));
             }
-            let table = lake.format_table(key.trim_end_matches('/'), None, &self.stores);
+            let folder = key.trim_end_matches('/');
+            let table = lake.format_table(folder, &options, None, &self.stores);
             return Ok(Found { table, format: self.new_format()?, partitions: None });
         }
         let (handle, rest) = self.datasource_of(&used.parts)?;
@@ -173,7 +175,7 @@ impl Work<'_> {
         }
         let lake = self.catalog.lake(&handle).await?;
         let folder: Vec<_> = rest.iter().map(folder_name).collect();
-        let table = lake.format_table(&folder.join("/"), None, &self.stores);
+        let table = lake.format_table(&folder.join("/"), &options, None, &self.stores);
         Ok(Found { table, format: self.new_format()?, partitions: None })
     }
 

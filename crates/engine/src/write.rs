@@ -107,7 +107,7 @@ impl Target {
             Resolved::File { lake, found, .. } => {
                 let place = match &found.data {
                     TableData::Format { folder, format } => Place::Format {
-                        table: lake.format_table(folder, None, planner.stores()),
+                        table: lake.format_table(folder, &found.options, None, planner.stores()),
                         format: Arc::clone(format),
                         mode: match insert.overwrite {
                             true => WriteMode::Overwrite { predicate: None },

@@ -199,12 +199,14 @@ pub(crate) struct Table {
     pub(crate) datasource: Arc<dyn Datasource>,
     pub(crate) scope: String,
     pub(crate) folder: String,
+    pub(crate) allowed_roots: BTreeMap<String, String>,
 }
 
 impl Table {
     pub(crate) fn new(datasource: Arc<dyn Datasource>, folder: &str) -> Self {
         let format = orbit_delta::format();
-        Self { format, datasource, scope: "lake".to_owned(), folder: folder.to_owned() }
+        let (scope, allowed_roots) = ("lake".to_owned(), BTreeMap::new());
+        Self { format, datasource, scope, folder: folder.to_owned(), allowed_roots }
     }
 
     /// Runs `sql` over the table `t` at a version.
@@ -230,6 +232,7 @@ impl Table {
             datasource_name: "lake".to_owned(),
             cache_scope: self.scope.clone(),
             folder: self.folder.clone(),
+            allowed_roots: self.allowed_roots.clone(),
             version,
             stores,
         };
@@ -253,6 +256,7 @@ impl Table {
             datasource_name: "lake".to_owned(),
             cache_scope: self.scope.clone(),
             folder: self.folder.clone(),
+            allowed_roots: self.allowed_roots.clone(),
             version: None,
             stores: Arc::new(DefaultObjectStoreRegistry::new()),
         };

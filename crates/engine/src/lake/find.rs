@@ -121,6 +121,7 @@ impl Lake {
     pub(crate) fn format_table(
         &self,
         folder: &str,
+        options: &TableOptions,
         version: Option<Version>,
         stores: &Arc<dyn ObjectStoreRegistry>,
     ) -> FormatTable {
@@ -130,6 +131,7 @@ impl Lake {
             datasource_name: self.name.clone(),
             cache_scope: self.cache_scope.clone(),
             folder: folder.to_owned(),
+            allowed_roots: options.allowed_roots.clone(),
             version,
             stores: Arc::clone(stores),
         }
