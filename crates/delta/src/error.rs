@@ -167,6 +167,9 @@ pub(crate) fn of_changes(failure: DeltaTableError, store: &TableStore) -> Error 
 
 /// What is wrong with what was asked.
 pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
+    if let Some(error) = of_rows(failure) {
+        return error;
+    }
     let (kind, message) = match failure {
         DeltaTableError::Transaction { source } => return of_transaction(source),
         DeltaTableError::VersionAlreadyExists(_) => return conflict("the table was changed"),
@@ -181,6 +184,22 @@ pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
         other => (ErrorKind::Unexpected, other.to_string()),
     };
     Error::new(kind, as_sentence(&message))
+}
+
+/// What delta-rs says of rows that break a rule of the table, before it shows them.
+const INVALID_ROWS: &str = "Invalid data found: ";
+
+/// The refusal of rows that break a rule of the table; their values are nobody's to tell.
+fn of_rows(failure: &DeltaTableError) -> Option<Error> {
+    let text = failure.to_string();
+    let said = text.split_once(INVALID_ROWS)?.1;
+    let rows = said.split(' ').next().filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
+    let rows = if rows == "1" { "1 row breaks".to_owned() } else { format!("{rows} rows break") };
+    let message = format!("{rows} a constraint or a NOT NULL of the table, or the predicate");
+    Some(
+        Error::new(ErrorKind::DataInvalid, message)
+            .with_hint("`orbit delta describe` lists the constraints; nothing was written"),
+    )
 }
 
 fn of_transaction(failure: &TransactionError) -> Error {

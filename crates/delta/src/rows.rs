@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -23,7 +24,11 @@ pub(crate) struct Rows {
 impl Rows {
     /// The rows of `stream`.
     pub(crate) fn new(stream: BatchStream) -> Arc<Self> {
-        let schema = stream.schema();
+        // Whether a value may be missing is the table's to say, not the query's.
+        let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let given = stream.schema();
+        let fields: Vec<_> = given.fields().iter().map(nullable).collect();
+        let schema = Arc::new(Schema::new(fields));
         Arc::new(Self { schema, stream: Mutex::new(Some(stream)), failure: Arc::default() })
     }
 
@@ -55,12 +60,14 @@ impl PartitionStream for Rows {
             return Box::pin(RecordBatchStreamAdapter::new(schema, once));
         };
         let failure = Arc::clone(&self.failure);
-        let batches = stream.map(move |batch| {
-            batch.map_err(|error| {
+        let as_told = Arc::clone(&schema);
+        let batches = stream.map(move |batch| match batch {
+            Ok(batch) => Ok(RecordBatch::try_new(Arc::clone(&as_told), batch.columns().to_vec())?),
+            Err(error) => {
                 let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
                 first.get_or_insert_with(|| error.clone());
-                DataFusionError::External(Box::new(error))
-            })
+                Err(DataFusionError::External(Box::new(error)))
+            }
         });
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }

@@ -53,12 +53,12 @@ pub(crate) enum DeltaCommand {
     Delete(DeleteArgs),
     /// Change rows.
     #[command(after_help = "Examples:\n  orbit delta update lake.prices \
-        --set \"price = price * 2\" --where \"id = 7\"")]
+        --assign \"price = price * 2\" --where \"id = 7\"")]
     Update(UpdateArgs),
     /// Join the table (t) with the rows of a query (s), and change it by what meets.
     #[command(after_help = "Examples:\n  orbit delta merge lake.prices --on \"t.id = s.id\" \
         --matched update --not-matched insert --from \"SELECT * FROM 'new.csv'\"\n  \
-        orbit delta merge lake.prices --on \"t.id = s.id\" --set \"price = t.price + s.price\" \
+        orbit delta merge lake.prices --on \"t.id = s.id\" --assign \"price = t.price + s.price\" \
         --from \"SELECT * FROM 'rise.csv'\"")]
     Merge(MergeArgs),
     /// Rewrite many small files as few large ones; --zorder puts like rows together.
@@ -246,7 +246,7 @@ pub(crate) struct UpdateArgs {
     pub(crate) table: TableArgs,
     /// A column and its new value; may be given several times.
     #[arg(long, value_name = "COLUMN=VALUE", required = true, value_parser = assignment)]
-    pub(crate) set: Vec<(String, String)>,
+    pub(crate) assign: Vec<(String, String)>,
     /// Change only rows for which this is true.
     #[arg(long = "where", value_name = "PREDICATE")]
     pub(crate) predicate: Option<String>,
@@ -263,11 +263,11 @@ pub(crate) struct MergeArgs {
     #[arg(long, value_name = "PREDICATE")]
     pub(crate) on: String,
     /// What becomes of a row that meets one.
-    #[arg(long, value_enum, value_name = "ACTION", conflicts_with = "set")]
+    #[arg(long, value_enum, value_name = "ACTION", conflicts_with = "assign")]
     pub(crate) matched: Option<MatchedAction>,
     /// A column and its value in a row that meets one; may be given several times.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = assignment)]
-    pub(crate) set: Vec<(String, String)>,
+    pub(crate) assign: Vec<(String, String)>,
     /// Only rows that meet one and for which this is true.
     #[arg(long, value_name = "PREDICATE")]
     pub(crate) matched_if: Option<String>,

@@ -116,7 +116,7 @@ fn print_change(session: &Session, change: &TableChange, view: &View) -> Result<
     }
     let rows: Vec<_> = metrics
         .iter()
-        .filter(|(_, value)| !value.is_object() && !value.is_null())
+        .filter(|(_, value)| value.is_number() || value.is_boolean())
         .map(|(name, value)| vec![name.clone(), shown(value)])
         .collect();
     match rows.is_empty() {
@@ -235,7 +235,7 @@ fn asked(command: DeltaCommand) -> Result<Asked> {
             (args.table, TableCommand::Delete { predicate: args.predicate }, None)
         }
         DeltaCommand::Update(args) => {
-            let command = TableCommand::Update { predicate: args.predicate, set: args.set };
+            let command = TableCommand::Update { predicate: args.predicate, set: args.assign };
             (args.table, command, None)
         }
         DeltaCommand::Merge(args) => merge(args)?,
@@ -299,17 +299,17 @@ fn overwrite(args: OverwriteArgs) -> Result<Command> {
 }
 
 fn merge(args: MergeArgs) -> Result<Command> {
-    let matched = match (args.matched, args.set.is_empty()) {
+    let matched = match (args.matched, args.assign.is_empty()) {
         (Some(MatchedAction::Update), _) => Some(MergeAction::Set(Vec::new())),
         (Some(MatchedAction::Delete), _) => Some(MergeAction::Delete),
-        (None, false) => Some(MergeAction::Set(args.set)),
+        (None, false) => Some(MergeAction::Set(args.assign)),
         (None, true) => None,
     };
     let not_matched = args.not_matched.map(|NotMatchedAction::Insert| MergeAction::Set(Vec::new()));
     let by_source = args.not_matched_by_source.map(|BySourceAction::Delete| MergeAction::Delete);
     if matched.is_none() && not_matched.is_none() && by_source.is_none() {
         let message =
-            "say what is done: --matched, --set, --not-matched or --not-matched-by-source";
+            "say what is done: --matched, --assign, --not-matched or --not-matched-by-source";
         return Err(Failure::Usage(message.to_owned()));
     }
     let clause = |action: Option<MergeAction>, predicate| {

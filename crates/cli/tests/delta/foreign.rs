@@ -26,7 +26,15 @@ fn tables_of_the_wheel_are_read_and_changed(desk: &Desk) {
     assert_eq!(rows, "id,day\n1,a\n4,c d\n6,g\n30,b\n");
     let at = "SELECT count(*) AS n FROM drop.prices VERSION AS OF 1";
     assert_eq!(desk.orbit(&["query", "-F", "csv", at]), "n\n5\n");
-    desk.orbit(&["delta", "update", "drop.prices", "--where", "day = 'c d'", "--set", "id = 44"]);
+    desk.orbit(&[
+        "delta",
+        "update",
+        "drop.prices",
+        "--where",
+        "day = 'c d'",
+        "--assign",
+        "id = 44",
+    ]);
     let new = "SELECT 7 AS id, 'h/i' AS day";
     desk.orbit(&["delta", "append", "drop.prices", "--from", new]);
     desk.orbit(&["delta", "delete", "drop.prices", "--where", "day = 'g'"]);

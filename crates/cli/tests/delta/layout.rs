@@ -81,7 +81,7 @@ fn restore_makes_an_old_version_new(desk: &Desk) {
 
 fn history_and_describe_tell_the_facts(desk: &Desk) {
     desk.prices();
-    desk.orbit(&["delta", "update", "drop.prices", "--set", "price = 1"]);
+    desk.orbit(&["delta", "update", "drop.prices", "--assign", "price = 1"]);
     let history = desk.orbit(&["delta", "history", "drop.prices", "--json"]);
     let history: Value = serde_json::from_str(&history).unwrap();
     let told = |key: &str| -> Vec<_> {

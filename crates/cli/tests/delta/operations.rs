@@ -122,11 +122,11 @@ fn delete_takes_rows_away(desk: &Desk) {
 
 fn update_changes_rows(desk: &Desk) {
     desk.prices();
-    let set = ["--set", "price = price * 2", "--set", "shop = upper(shop)"];
+    let set = ["--assign", "price = price * 2", "--assign", "shop = upper(shop)"];
     desk.orbit(&[&["delta", "update", "drop.prices", "--where", "id < 3"][..], &set].concat());
     assert_eq!(desk.wheel_rows(), r#"[[1, 20, "A"], [2, 40, "A"], [3, 30, "b"]]"#);
     let overflow =
-        ["delta", "update", "drop.prices", "--set", "price = price + 9223372036854775807"];
+        ["delta", "update", "drop.prices", "--assign", "price = price + 9223372036854775807"];
     let (code, said) = desk.refused(&overflow);
     assert!(code == 4 && said.contains("range"), "no value wraps: {said}");
     assert_eq!(desk.wheel_rows(), r#"[[1, 20, "A"], [2, 40, "A"], [3, 30, "b"]]"#);
@@ -141,7 +141,7 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     desk.orbit(&[&merge[..], &upsert].concat());
     let after = r#"[[1, 10, "a"], [2, 21, "a"], [3, 30, "b"], [4, 40, "d"]]"#;
     assert_eq!(desk.wheel_rows(), after);
-    let set = ["--set", "price = t.price + s.price", "--matched-if", "s.id = 4"];
+    let set = ["--assign", "price = t.price + s.price", "--matched-if", "s.id = 4"];
     desk.orbit(&[&merge[..], &set, &["--not-matched-by-source", "delete"]].concat());
     assert_eq!(desk.wheel_rows(), r#"[[2, 21, "a"], [4, 80, "d"]]"#);
     desk.orbit(&[&merge[..], &["--matched", "delete"]].concat());
@@ -181,7 +181,7 @@ fn constraints_hold(desk: &Desk) {
     let bad =
         ["delta", "append", "drop.prices", "--from", "SELECT 4 AS id, -1 AS price, 'c' AS shop"];
     let (code, said) = desk.refused(&bad);
-    assert!(code == 10 && said.contains("price > 0"), "{said}");
+    assert!(code == 10 && said.contains("constraint"), "{said}");
     let script = "
 try:
     write_deltalake(path, pa.table({'id': [5], 'price': [-5], 'shop': ['x']}), mode='append')
@@ -201,7 +201,7 @@ fn changes_are_told(desk: &Desk) {
     desk.prices();
     assert_eq!(desk.refused(&["delta", "changes", "drop.prices", "--since", "0"]).0, 4);
     desk.orbit(&["delta", "set", "drop.prices", "delta.enableChangeDataFeed=true"]);
-    desk.orbit(&["delta", "update", "drop.prices", "--where", "id = 1", "--set", "price = 11"]);
+    desk.orbit(&["delta", "update", "drop.prices", "--where", "id = 1", "--assign", "price = 11"]);
     desk.orbit(&["delta", "delete", "drop.prices", "--where", "id = 3"]);
     let ours = desk.orbit(&["delta", "changes", "drop.prices", "--since", "2", "-F", "ndjson"]);
     let mut ours: Vec<_> = ours

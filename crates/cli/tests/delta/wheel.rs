@@ -8,7 +8,7 @@ use libtest_mimic::{Completion, Failed};
 
 /// What each script begins with: `path` is the table's, `rows` its rows as sorted JSON.
 const PRELUDE: &str = "
-import sys, json, decimal, datetime
+import os, sys, json, decimal, datetime
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
@@ -22,6 +22,9 @@ def rows(version=None):
     found = [[plain(v) for v in row.values()] for row in table.to_pylist()]
     return json.dumps(sorted(found, key=repr))
 ";
+
+/// Threads of the wheel abort now and then when the interpreter ends in order.
+const END: &str = "sys.stdout.flush()\nos._exit(0)";
 
 /// A Python in which `import deltalake` works.
 #[derive(Clone)]
@@ -43,7 +46,7 @@ impl Wheel {
     /// Runs a script on the table at `path`, and answers what it printed.
     pub(crate) fn run(&self, path: &Path, script: &str) -> String {
         let ran = Command::new(&self.0)
-            .args(["-c", &format!("{PRELUDE}\n{script}")])
+            .args(["-c", &format!("{PRELUDE}\n{script}\n{END}")])
             .arg(path)
             .env("PYTHONIOENCODING", "utf-8")
             .output()
