@@ -66,6 +66,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Describe(args) => session::run(&global, |s| commands::describe::run(s, args)),
         Command::Query(args) => commands::query::run(&global, args),
         Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Delta { command } => commands::delta::run(&global, command),
         Command::Ls(args) => session::run(&global, |s| commands::files::ls(s, args)),
         Command::Cat(args) => session::run(&global, |s| commands::files::cat(s, args)),
         Command::Get(args) => session::run(&global, |s| commands::files::get(s, args)),

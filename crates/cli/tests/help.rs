@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "query",
     "explain",
     "sql",
+    "delta",
     "ls",
     "cat",
     "get",
@@ -32,6 +33,20 @@ fn every_command_has_help_with_examples() {
         assert_eq!(ran.code, Some(0), "{command}");
         assert!(ran.stdout.contains("Examples:"), "{command}");
         insta::assert_snapshot!(format!("help_{command}"), ran.stdout);
+    }
+}
+
+#[test]
+fn every_command_on_delta_tables_has_help_with_examples() {
+    let place = Place::empty();
+    let help = place.run(&["delta", "--help"]).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<_> = commands.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    assert_eq!(names.len(), 17, "{names:?}");
+    for name in names {
+        let ran = place.run(&["delta", name, "--help"]);
+        assert_eq!(ran.code, Some(0), "{name}");
+        assert!(ran.stdout.contains("Examples:\n  orbit delta"), "{name}");
     }
 }
 

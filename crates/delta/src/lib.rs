@@ -2,17 +2,25 @@
 //! can still rebuild.
 //!
 //! [`format()`] gives the engine what it needs to open such tables. The log is read and replayed
-//! by delta-rs; this crate decides what delta-rs may see: one table of one query and nothing
-//! else, neither other folders nor other stores.
+//! by delta-rs, which also makes new versions; this crate decides what delta-rs may see: one
+//! table of one query and nothing else, neither other folders nor other stores.
 
+mod command;
+mod engine;
 mod error;
+mod facts;
 mod format;
 mod load;
 mod log;
+mod log_store;
+mod merge;
 mod provider;
 mod root;
+mod roots;
+mod rows;
 mod snapshots;
 mod store;
+mod work;
 
 use std::sync::Arc;
 

@@ -144,6 +144,11 @@ impl Log {
         }
     }
 
+    /// The versions whose commits are there, the newest first.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = u64> + '_ {
+        self.commits.iter().rev().copied()
+    }
+
     /// How many files.
     pub(crate) fn len(&self) -> usize {
         self.files.len()

@@ -17,7 +17,7 @@ use deltalake::kernel::EagerSnapshot;
 use orbit_core::{Error, ErrorKind, Result};
 
 use crate::error;
-use crate::load::fenced_runtime;
+use crate::log_store::fenced_runtime;
 use crate::store::TableStore;
 
 /// delta-rs' own scan, kept to the table's files.
@@ -36,7 +36,7 @@ impl StateTable {
                 other => Err(Box::new(other) as _),
             };
             match delta {
-                Ok(delta) => match error::unsupported(&delta) {
+                Ok(delta) => match error::unsupported(&delta, "reader") {
                     Some(unsupported) => unsupported.with_source(delta),
                     None => unreadable().with_source(delta),
                 },

@@ -36,6 +36,11 @@ impl Root {
         &self.url
     }
 
+    /// The path in the URL.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The table's log.
     pub(crate) fn log(&self) -> Path {
         self.path.clone().join(LOG_FOLDER)

@@ -1,5 +1,5 @@
-//! All that delta-rs sees of a datasource: the files below one table's folder, read only, and
-//! the log as it was listed.
+//! All that delta-rs sees of a datasource: the files below one table's folder. A query reads
+//! them, and the log as it was listed; a command that writes sees the log as it is.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::future::ready;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::log::{LOG_FOLDER, Log};
 use crate::root::Root;
+use crate::roots::AllowedRoots;
 
 /// The file beside the log's that names a checkpoint.
 const HINT: &str = "/_last_checkpoint";
@@ -34,14 +36,44 @@ pub(crate) struct TableStore {
     /// Prefix of the table's keys: empty or ending in `/`.
     folder: String,
     root: Root,
-    log: Arc<Log>,
+    /// The log as it was listed; none is listed anew each time, for a table that is written.
+    log: Option<Arc<Log>>,
+    allowed: Arc<AllowedRoots>,
+    /// The paths that stand for keys, where this is no table but the files of another place.
+    elsewhere: Option<Vec<(String, String)>>,
     fault: Mutex<Option<Error>>,
 }
 
 impl TableStore {
-    /// The table in `folder`, whose log is `log`.
-    pub(crate) fn new(files: FileStore, folder: String, root: Root, log: Arc<Log>) -> Self {
-        Self { files, folder, root, log, fault: Mutex::new(None) }
+    /// The table in `folder`; `log` is its log as it was listed, for a table that is read.
+    pub(crate) fn new(
+        files: FileStore,
+        folder: String,
+        root: Root,
+        log: Option<Arc<Log>>,
+        allowed: Arc<AllowedRoots>,
+    ) -> Self {
+        let (elsewhere, fault) = (None, Mutex::new(None));
+        Self { files, folder, root, log, allowed, elsewhere, fault }
+    }
+
+    /// The files that the table may have under the scheme and authority of `url`, to be read.
+    fn elsewhere(&self, url: &Url) -> Option<Self> {
+        let places = self.allowed.of_store(url);
+        (!places.is_empty()).then(|| Self {
+            files: self.files.clone(),
+            folder: String::new(),
+            root: self.root.clone(),
+            log: Some(Arc::default()),
+            allowed: Arc::default(),
+            elsewhere: Some(places),
+            fault: Mutex::new(None),
+        })
+    }
+
+    /// Where files may lie outside of the table's folder.
+    pub(crate) fn allowed(&self) -> &AllowedRoots {
+        &self.allowed
     }
 
     /// The table's name.
@@ -75,10 +107,16 @@ impl TableStore {
 
     /// The location at the datasource.
     fn resolve(&self, location: &Path) -> object_store::Result<Path> {
-        let Some(key) = self.root.key(location) else {
+        let wanted = match &self.elsewhere {
+            None => self.root.key(location).map(|key| format!("{}{key}", self.folder)),
+            Some(places) => places.iter().find_map(|(path, folder)| {
+                let key = location.as_ref().strip_prefix(path.as_str())?;
+                Some(format!("{folder}{key}"))
+            }),
+        };
+        let Some(wanted) = wanted else {
             return Err(self.refuse(outside(location.as_ref())));
         };
-        let wanted = format!("{}{key}", self.folder);
         match Path::parse(&wanted) {
             Ok(path) if path.as_ref() == wanted => Ok(path),
             _ => {
@@ -95,8 +133,60 @@ impl TableStore {
         self.root.key(location).and_then(|key| key.strip_prefix(LOG_FOLDER)) == Some(HINT)
     }
 
-    fn read_only(&self) -> object_store::Error {
-        self.refuse(Error::new(ErrorKind::Unsupported, "a Delta table is only read here"))
+    /// The location at the datasource, for a write.
+    fn resolve_written(&self, location: &Path) -> object_store::Result<Path> {
+        match self.log {
+            None => self.resolve(location),
+            Some(_) => {
+                let message = "a Delta table is only read here";
+                Err(self.refuse(Error::new(ErrorKind::Unsupported, message)))
+            }
+        }
+    }
+
+    /// The folder of the datasource that a listing asks for.
+    fn resolve_prefix(&self, prefix: Option<&Path>) -> object_store::Result<Path> {
+        match prefix {
+            Some(prefix) if prefix != self.root.path() => self.resolve(prefix),
+            Some(_) => Ok(Path::parse(self.folder.trim_end_matches('/'))?),
+            None => Err(self.refuse(outside("/"))),
+        }
+    }
+
+    /// The files below `prefix` as they are now, after `offset` if given.
+    fn list_now(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<&Path>,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let listed = self.resolve_prefix(prefix).and_then(|folder| {
+            let offset = offset.map(|offset| self.resolve(offset)).transpose()?;
+            Ok(match offset {
+                Some(offset) => self.files.list_with_offset(Some(&folder), &offset),
+                None => self.files.list(Some(&folder)),
+            })
+        });
+        let (root, folder) = (self.root.clone(), self.folder.clone());
+        match listed {
+            Ok(files) => files.and_then(move |meta| ready(named(&root, &folder, meta))).boxed(),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+}
+
+/// A listed file by the table's name for it.
+fn named(root: &Root, folder: &str, mut meta: ObjectMeta) -> object_store::Result<ObjectMeta> {
+    meta.location = name_of(root, folder, &meta.location)?;
+    Ok(meta)
+}
+
+fn name_of(root: &Root, folder: &str, location: &Path) -> object_store::Result<Path> {
+    match location.as_ref().strip_prefix(folder) {
+        Some(key) => Ok(Path::parse(format!("{}/{key}", root.path()))?),
+        None => {
+            let source = Box::new(outside(location.as_ref()));
+            Err(object_store::Error::Generic { store: "orbit-delta", source })
+        }
     }
 }
 
@@ -116,7 +206,7 @@ fn orbit_error(error: &object_store::Error) -> Option<&Error> {
 pub(crate) fn outside(file: &str) -> Error {
     Error::new(ErrorKind::DataInvalid, "the log names a file outside the table's folder")
         .with_context("file", file)
-        .with_hint("a table whose files lie elsewhere, such as a shallow clone, is not read")
+        .with_hint("a shallow clone needs its source under `allowed_roots` of the table")
 }
 
 #[async_trait]
@@ -146,7 +236,10 @@ impl ObjectStore for TableStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.list_with_offset(prefix, &Path::default())
+        match self.log {
+            Some(_) => self.list_with_offset(prefix, &Path::default()),
+            None => self.list_now(prefix, None),
+        }
     }
 
     fn list_with_offset(
@@ -154,6 +247,7 @@ impl ObjectStore for TableStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let Some(listed) = &self.log else { return self.list_now(prefix, Some(offset)) };
         let log = self.root.log();
         if prefix != Some(&log) {
             let message = "only the log of a Delta table is listed";
@@ -162,39 +256,74 @@ impl ObjectStore for TableStore {
         }
         let after = self.root.key(offset).and_then(|key| key.strip_prefix(LOG_FOLDER));
         let after = after.map_or("", |name| name.trim_start_matches('/'));
-        stream::iter(self.log.metas_after(&log, after)).boxed()
+        stream::iter(listed.metas_after(&log, after)).boxed()
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> object_store::Result<ListResult> {
-        Err(self.refuse(Error::new(ErrorKind::Unsupported, "a Delta table's files are not listed")))
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        if self.log.is_some() {
+            let message = "a Delta table's files are not listed";
+            return Err(self.refuse(Error::new(ErrorKind::Unsupported, message)));
+        }
+        let folder = self.resolve_prefix(prefix)?;
+        let ListResult { common_prefixes, objects } =
+            self.noted(self.files.list_with_delimiter(Some(&folder)).await)?;
+        let folders = common_prefixes.iter().map(|p| name_of(&self.root, &self.folder, p));
+        let files = objects.into_iter().map(|meta| named(&self.root, &self.folder, meta));
+        Ok(ListResult {
+            common_prefixes: folders.collect::<object_store::Result<_>>()?,
+            objects: files.collect::<object_store::Result<_>>()?,
+        })
     }
 
     async fn put_opts(
         &self,
-        _: &Path,
-        _: PutPayload,
-        _: PutOptions,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
     ) -> object_store::Result<PutResult> {
-        Err(self.read_only())
+        let path = self.resolve_written(location)?;
+        self.noted(self.files.put_opts(&path, payload, options).await)
     }
 
     async fn put_multipart_opts(
         &self,
-        _: &Path,
-        _: PutMultipartOptions,
+        location: &Path,
+        options: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        Err(self.read_only())
+        let path = self.resolve_written(location)?;
+        self.noted(self.files.put_multipart_opts(&path, options).await)
     }
 
     fn delete_stream(
         &self,
-        _: BoxStream<'static, object_store::Result<Path>>,
+        locations: BoxStream<'static, object_store::Result<Path>>,
     ) -> BoxStream<'static, object_store::Result<Path>> {
-        stream::iter([Err(self.read_only())]).boxed()
+        if self.log.is_some() {
+            return stream::iter([self.resolve_written(&Path::default())]).boxed();
+        }
+        let (root, folder) = (self.root.clone(), self.folder.clone());
+        let wanted = locations.and_then(move |location| {
+            ready(match root.key(&location) {
+                Some(key) => Path::parse(format!("{folder}{key}")).map_err(Into::into),
+                None => {
+                    let source = Box::new(outside(location.as_ref()));
+                    Err(object_store::Error::Generic { store: "orbit-delta", source })
+                }
+            })
+        });
+        let (root, folder) = (self.root.clone(), self.folder.clone());
+        let deleted = self.files.delete_stream(wanted.boxed());
+        deleted.and_then(move |path| ready(name_of(&root, &folder, &path))).boxed()
     }
 
-    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> object_store::Result<()> {
-        Err(self.read_only())
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        let (from, to) = (self.resolve(from)?, self.resolve_written(to)?);
+        self.noted(self.files.copy_opts(&from, &to, options).await)
     }
 }
 
@@ -204,9 +333,16 @@ impl fmt::Display for TableStore {
     }
 }
 
+/// The scheme under which delta-rs looks for the store of a table alone.
+const RELATIVE_SCHEME: &str = "delta-rs";
+
 /// The registry in which a table's own store is the only one.
 #[derive(Debug)]
-pub(crate) struct OnlyStore(pub(crate) Arc<TableStore>);
+pub(crate) struct OnlyStore {
+    pub(crate) store: Arc<TableStore>,
+    /// The same by paths relative to the table.
+    pub(crate) prefixed: Arc<dyn ObjectStore>,
+}
 
 impl ObjectStoreRegistry for OnlyStore {
     fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
@@ -214,11 +350,17 @@ impl ObjectStoreRegistry for OnlyStore {
     }
 
     fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
-        if self.0.root.is_store_of(url) {
-            return Ok(Arc::clone(&self.0) as Arc<dyn ObjectStore>);
+        if self.store.root.is_store_of(url) {
+            return Ok(Arc::clone(&self.store) as Arc<dyn ObjectStore>);
+        }
+        if url.scheme() == RELATIVE_SCHEME {
+            return Ok(Arc::clone(&self.prefixed));
+        }
+        if let Some(files) = self.store.elsewhere(url) {
+            return Ok(Arc::new(files));
         }
         let error = outside(&format!("{}://{}", url.scheme(), url.authority()));
-        self.0.note(error.clone());
+        self.store.note(error.clone());
         Err(DataFusionError::External(Box::new(error)))
     }
 }

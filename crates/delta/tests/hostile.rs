@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use orbit_core::{Error, ErrorKind, Version};
+use orbit_engine::TableCommand;
 use serde_json::{Value, json};
 use support::{Folder, Table};
 use tempfile::TempDir;
@@ -145,6 +146,32 @@ async fn no_deletion_vector_outside_the_folder_is_read() {
         assert!(error.message().contains("outside the table's folder"), "{place}: {error}");
         assert_inside(&keys, &place);
     }
+}
+
+#[tokio::test]
+async fn a_clone_reads_its_source_where_that_is_allowed() {
+    let (home, folder) = lake().await;
+    let secret = home.path().join("secret/s.parquet");
+    let place = format!("file://{}", secret.display());
+    let size = fs::metadata(&secret).unwrap().len();
+    change_add(&folder, 1, |add| {
+        add["path"] = json!(place);
+        add["size"] = json!(size);
+        add["stats"] = json!(null);
+    });
+    let mut table = Table::new(Folder::new(home.path()), "orders");
+    let error = table.query(None, COUNT).await.unwrap_err();
+    assert!(error.to_string().contains("allowed_roots"), "{error}");
+    let other = format!("file://{}/other", home.path().display());
+    table.allowed_roots = [(other, "secret".to_owned())].into();
+    assert!(table.query(None, COUNT).await.is_err());
+    let root = format!("file://{}/secret", home.path().display());
+    table.allowed_roots = [(root, "secret".to_owned())].into();
+    let counts = table.value(None, "SELECT count(id) || ' ' || sum(value) FROM t").await;
+    assert_eq!(counts.unwrap(), "6 130");
+    let delete = TableCommand::Delete { predicate: None };
+    let error = table.command(delete, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }
 
 #[tokio::test]

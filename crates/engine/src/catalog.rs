@@ -16,7 +16,7 @@ use crate::lake::{FileTable, FoundTable, Lake, LakeStore, SchemaCache, TableData
 use crate::name::{NamePart, pick};
 use crate::remote::{self, RemoteTable};
 use crate::sql::{Names, TableUse, split_suffix};
-use crate::{EngineOptions, FormatTable, PathTables, TableFormat, TableInfo, TableOptions};
+use crate::{EngineOptions, PathTables, TableFormat, TableInfo, TableOptions};
 
 /// Stands for the schema of a table that has none.
 const NO_SCHEMA: &str = "main";
@@ -160,6 +160,21 @@ impl<'a> Catalog<'a> {
     /// A path of this machine in place of a table.
     async fn path(&self, used: &TableUse) -> Result<Resolved> {
         let path = used.parts.first().map_or("", |p| p.text.as_str());
+        let (lake, key) = self.open_path(path).await?;
+        let found = lake.at(&key).await.map_err(|e| e.with_context("path", path))?;
+        match found {
+            Some(found) => Resolved::file(lake, found, used.version),
+            None => {
+                let message = format!("there is no table at '{path}'");
+                Err(Error::new(ErrorKind::NotFound, message).with_hint(
+                    "a path names a file, a folder or a glob of Parquet, CSV, JSON, Arrow or Delta",
+                ))
+            }
+        }
+    }
+
+    /// The folder in which a path of this machine lies, and the key within it.
+    pub(crate) async fn open_path(&self, path: &str) -> Result<(Arc<Lake>, String)> {
         let Some(paths) = self.paths else {
             let message = "a path in place of a table is only allowed on the command line";
             return Err(Error::new(ErrorKind::PermissionDenied, message)
@@ -175,16 +190,7 @@ impl<'a> Catalog<'a> {
             self.formats.to_vec(),
             self.options.limits.files_max,
         ));
-        let found = lake.at(&opened.key).await.map_err(|e| e.with_context("path", path))?;
-        match found {
-            Some(found) => Resolved::file(lake, found, used.version),
-            None => {
-                let message = format!("there is no table at '{path}'");
-                Err(Error::new(ErrorKind::NotFound, message).with_hint(
-                    "a path names a file, a folder or a glob of Parquet, CSV, JSON, Arrow or Delta",
-                ))
-            }
-        }
+        Ok((lake, opened.key))
     }
 
     /// Whether a datasource has a table of this name.
@@ -270,15 +276,7 @@ impl Resolved {
                     Ok(Arc::new(opened.await?))
                 }
                 TableData::Format { folder, format } => {
-                    let table = FormatTable {
-                        cx: lake.cx().clone(),
-                        datasource: Arc::clone(lake.datasource()),
-                        datasource_name: lake.name().to_owned(),
-                        cache_scope: lake.cache_scope().to_owned(),
-                        folder: folder.clone(),
-                        version: *version,
-                        stores: Arc::clone(stores),
-                    };
+                    let table = lake.format_table(folder, &found.options, *version, stores);
                     format.open(table).await.map_err(|e| e.with_datasource(lake.name()))
                 }
             },

@@ -46,7 +46,8 @@ pub(crate) async fn describe(shared: &Shared, cx: &Context, name: &str) -> Resul
     Ok(DescribedTable { table, schema, description })
 }
 
-fn parse_name(name: &str) -> Result<sql::TableUse> {
+/// The name of a table, alone.
+pub(crate) fn parse_name(name: &str) -> Result<sql::TableUse> {
     let dialect = GenericDialect {};
     let invalid = || {
         let message = format!("`{name}` is not the name of a table");

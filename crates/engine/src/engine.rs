@@ -19,8 +19,9 @@ use crate::lake::SchemaCache;
 use crate::plan::{Planned, Planner};
 use crate::sql::BigStack;
 use crate::{
-    DescribedTable, EngineOptions, Explanation, PathTables, Request, TableFilter, TableFormat,
-    TableList, TableOptions, describe, explain, remote, run, session,
+    DescribedTable, EngineOptions, Explanation, PathTables, Request, TableAnswer, TableFilter,
+    TableFormat, TableList, TableOptions, TableRequest, describe, explain, maintain, remote, run,
+    session,
 };
 
 /// Answers SQL over the datasources of one configuration. Cheap to share.
@@ -188,6 +189,17 @@ impl Engine {
     pub async fn describe(&self, cx: &Context, name: &str) -> Result<DescribedTable> {
         let cx = cx.child();
         cx.run(BigStack::new(describe::describe(&self.0, &cx, name))).await
+    }
+
+    /// Runs a command on a table of a format, such as Delta.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such table, `PermissionDenied` when the configuration does
+    /// not allow the write, `Conflict` when another writer was first, `Unsupported` naming what
+    /// the table needs; those of the sources.
+    pub async fn command(&self, cx: &Context, request: TableRequest) -> Result<TableAnswer> {
+        let cx = cx.child();
+        cx.run(BigStack::new(maintain::run(self, &self.0, &cx, request))).await
     }
 
     /// The datasources of the configuration.

@@ -1,12 +1,16 @@
 //! The seam for table formats that are more than a folder of files, such as Delta.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::datasource::TableProvider;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use orbit_core::{Context, Datasource, Result, Version};
+
+use crate::{FormatCommand, TableAnswer};
 
 /// A table of a format, as one query sees it.
 #[derive(Debug, Clone)]
@@ -21,6 +25,9 @@ pub struct FormatTable {
     pub cache_scope: String,
     /// The key of the table's folder, without a trailing slash; empty is the root.
     pub folder: String,
+    /// Where files may lie outside of that folder: URLs, and the folders of the same datasource
+    /// that they mean.
+    pub allowed_roots: BTreeMap<String, String>,
     /// The state asked for; none is the present.
     pub version: Option<Version>,
     /// Where the query's plan finds object stores: what the table's scan reads through is
@@ -43,6 +50,23 @@ pub trait TableFormat: Debug + Send + Sync {
     /// `NotFound` when the version does not exist, `Unsupported` naming a feature of the table
     /// that cannot be read, `DataInvalid` when its log is broken.
     async fn open(&self, table: FormatTable) -> Result<Arc<dyn TableProvider>>;
+
+    /// Does something with the table; whether it may be written was asked before. What is
+    /// computed is computed within the limits of `session`, whose stores are the query's.
+    ///
+    /// # Behavior
+    /// - A change is one version, seen whole or not at all; an error says by its write effect
+    ///   whether it may be there.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); `Conflict` when another writer changed what this one
+    /// read, `Unsupported` naming a feature of the table that cannot be written.
+    async fn command(
+        &self,
+        table: FormatTable,
+        session: Arc<dyn Session>,
+        command: FormatCommand,
+    ) -> Result<TableAnswer>;
 }
 
 /// A path of this machine that stands in place of a table.

@@ -5,12 +5,14 @@
 //! `orbit-core`, and table formats other than plain files only by [`TableFormat`].
 
 mod catalog;
+mod command;
 mod describe;
 mod engine;
 mod error;
 mod explain;
 mod format;
 mod lake;
+mod maintain;
 mod name;
 mod options;
 mod plan;
@@ -23,6 +25,10 @@ mod session;
 mod sql;
 mod write;
 
+pub use command::{
+    FormatCommand, MergeAction, MergeClause, NewTable, TableAnswer, TableChange, TableCommand,
+    TableMerge, TableRequest, TableWrite, Vacuum, WriteColumns, WriteMode,
+};
 pub use engine::Engine;
 pub use explain::{Explanation, SourceExplanation};
 pub use format::{FormatTable, OpenedPath, PathTables, TableFormat};

@@ -110,6 +110,9 @@ pub struct TableOptions {
     pub columns: BTreeMap<String, String>,
     /// Columns read from `name=value` folders, by name, with their types.
     pub partitions: BTreeMap<String, String>,
+    /// Where a Delta table may have files outside of its folder, as a shallow clone has: a URL
+    /// that its log begins paths with, and the folder of this datasource that it means.
+    pub allowed_roots: BTreeMap<String, String>,
     /// Rows from which the types of a text file are inferred.
     pub infer_rows_max: Option<usize>,
 }

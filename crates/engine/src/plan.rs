@@ -34,6 +34,8 @@ pub(crate) struct ReadPlan {
     pub(crate) task: Arc<TaskContext>,
     /// What its files are read through.
     pub(crate) store: Arc<LakeStore>,
+    /// The session that planned it.
+    pub(crate) session: Arc<SessionState>,
 }
 
 /// Plans one request.
@@ -87,7 +89,9 @@ impl<'a> Planner<'a> {
         }
         let physical = session.create_physical_plan(&plan).await;
         let physical = physical.map_err(|e| self.store.explain(e))?;
-        let read = ReadPlan { plan: physical, task: session.task_ctx(), store: self.store };
+        let task = session.task_ctx();
+        let session = Arc::new(session);
+        let read = ReadPlan { plan: physical, task, store: self.store, session };
         Ok(match target {
             None => Planned::Read(read),
             Some(target) => Planned::Write(WritePlan { source: read, target }),
@@ -128,6 +132,11 @@ impl<'a> Planner<'a> {
     /// The names as this query sees them.
     pub(crate) fn catalog(&self) -> &Catalog<'a> {
         &self.catalog
+    }
+
+    /// Where the plan finds object stores.
+    pub(crate) fn stores(&self) -> &Arc<dyn ObjectStoreRegistry> {
+        &self.stores
     }
 
     /// The table as DataFusion scans it.

@@ -1,7 +1,8 @@
 //! Writing the rows of a query: `INSERT INTO ... SELECT` and `CREATE TABLE ... AS`.
 //!
 //! A warehouse gets its rows through the contract's insert. A file datasource gets one Parquet
-//! file: beside those of a table that is a folder of Parquet, or as a new folder.
+//! file: beside those of a table that is a folder of Parquet, or as a new folder. A table of a
+//! format gets them by the format's own write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
+use datafusion::catalog::Session;
 use datafusion::common::Column;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionState;
@@ -25,15 +27,16 @@ use orbit_core::{
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
-use crate::FileFormat;
 use crate::catalog::{Catalog, Resolved};
+use crate::command::{FormatCommand, TableCommand, TableWrite, WriteColumns, WriteMode};
 use crate::engine::not_writable;
 use crate::error::from_datafusion;
-use crate::lake::TableData;
+use crate::lake::{FoundTable, TableData};
 use crate::name::{NamePart, pick};
 use crate::plan::{Planner, ReadPlan};
 use crate::run;
 use crate::sql::{self, Versions};
+use crate::{FileFormat, FormatTable, TableFormat, TableInfo};
 
 /// Encoded bytes that are handed on at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -56,6 +59,7 @@ pub(crate) struct Target {
 enum Place {
     Table { name: TableName, mode: InsertMode },
     File { key: String },
+    Format { table: FormatTable, format: Arc<dyn TableFormat>, mode: WriteMode },
 }
 
 impl Target {
@@ -102,26 +106,24 @@ impl Target {
                 (datasource, place, Arc::clone(&table.description().schema))
             }
             Resolved::File { lake, found, .. } => {
-                let TableData::Files { prefix, files, format } = &found.data else {
-                    let message =
-                        format!("inserting into a {} table is not supported yet", info.kind);
-                    return Err(Error::new(ErrorKind::Unsupported, message));
+                let place = match &found.data {
+                    TableData::Format { folder, format } => Place::Format {
+                        table: lake.format_table(folder, &found.options, None, planner.stores()),
+                        format: Arc::clone(format),
+                        mode: match insert.overwrite {
+                            true => WriteMode::Overwrite { predicate: None },
+                            false => WriteMode::Append,
+                        },
+                    },
+                    TableData::Files { prefix, .. } => {
+                        if insert.overwrite || !is_plain_folder(found) {
+                            return Err(not_insertable(&info));
+                        }
+                        Place::File { key: format!("{prefix}{}.parquet", catalog.cx.query_id()) }
+                    }
                 };
-                let is_folder =
-                    files.iter().all(|f| {
-                        f.key
-                            .rsplit_once('/')
-                            .is_some_and(|(folder, _)| format!("{folder}/") == *prefix)
-                    }) && found.parts.last().is_some_and(|p| prefix.ends_with(&format!("{p}/")));
-                if format.format != FileFormat::Parquet || !is_folder || insert.overwrite {
-                    let message = format!("`{}` cannot be inserted into", info.qualified_name());
-                    return Err(Error::new(ErrorKind::Unsupported, message).with_hint(
-                        "rows can be added to a folder of Parquet files that is not partitioned",
-                    ));
-                }
-                let key = format!("{prefix}{}.parquet", catalog.cx.query_id());
                 let schema = planner.provider(&resolved, session).await?.schema();
-                (Arc::clone(lake.datasource()), Place::File { key }, schema)
+                (Arc::clone(lake.datasource()), place, schema)
             }
         };
         let given = given_columns(&insert.columns, &schema)?;
@@ -214,6 +216,7 @@ impl WritePlan {
     /// Runs it: the answer has no columns and a count.
     pub(crate) async fn run(self, cx: &Context) -> Result<BatchStream> {
         let Self { source, target } = self;
+        let session = Arc::clone(&source.session);
         let cx = cx.for_datasource(target.datasource_name.as_str());
         // The rows end, and stop their sources, before the write does.
         let rows = run::stream(&cx.child(), source, None)?;
@@ -224,6 +227,10 @@ impl WritePlan {
         let written = match &target.place {
             Place::Table { name, mode } => target.insert(&cx, name, *mode, rows).await,
             Place::File { key } => target.write(&cx, key, rows).await,
+            Place::Format { table, format, mode } => {
+                let table = FormatTable { cx: cx.clone(), ..table.clone() };
+                write_format(table, format.as_ref(), mode.clone(), session, rows).await
+            }
         };
         written.map(BatchStream::affected).map_err(|e| e.with_datasource(target.datasource_name))
     }
@@ -294,6 +301,29 @@ fn under_schema(rows: BatchStream, schema: &SchemaRef) -> BatchStream {
     BatchStream::new(schema, batches)
 }
 
+/// Writes rows as one version of a table of a format.
+async fn write_format(
+    table: FormatTable,
+    format: &dyn TableFormat,
+    mode: WriteMode,
+    session: Arc<dyn Session>,
+    rows: BatchStream,
+) -> Result<u64> {
+    let counted = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = Arc::clone(&counted);
+    let rows = rows.map_batches(move |batches| {
+        batches.inspect(move |batch| {
+            let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+            count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed);
+        })
+    });
+    let write = TableWrite { mode, columns: WriteColumns::Keep };
+    let command =
+        FormatCommand { command: TableCommand::Write(write), columns: None, rows: Some(rows) };
+    format.command(table, session, command).await?;
+    Ok(counted.load(std::sync::atomic::Ordering::Relaxed))
+}
+
 /// The rows as the bytes of a Parquet file, and how many there were once it has been read.
 fn parquet_body(
     rows: BatchStream,
@@ -330,6 +360,22 @@ fn parquet_body(
         }
     });
     Ok((chunks.boxed(), count))
+}
+
+/// Whether a table is a folder of Parquet files, all directly in it.
+fn is_plain_folder(found: &FoundTable) -> bool {
+    let TableData::Files { prefix, files, format } = &found.data else { return false };
+    let directly =
+        |key: &str| key.rsplit_once('/').is_some_and(|(folder, _)| format!("{folder}/") == *prefix);
+    format.format == FileFormat::Parquet
+        && files.iter().all(|f| directly(&f.key))
+        && found.parts.last().is_some_and(|p| prefix.ends_with(&format!("{p}/")))
+}
+
+fn not_insertable(info: &TableInfo) -> Error {
+    let message = format!("`{}` cannot be inserted into", info.qualified_name());
+    Error::new(ErrorKind::Unsupported, message)
+        .with_hint("rows can be added to a folder of Parquet files that is not partitioned")
 }
 
 fn writable<'a>(catalog: &Catalog<'a>, name: &str) -> Result<&'a Arc<Handle>> {

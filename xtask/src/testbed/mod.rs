@@ -46,8 +46,14 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 5] =
-    [&postgres::Postgres, &python::DUCKDB, &python::MOTO, &python::PEERS, &cargo::S3S];
+const FIXTURES: [&dyn Fixture; 6] = [
+    &postgres::Postgres,
+    &python::DUCKDB,
+    &python::DELTALAKE,
+    &python::MOTO,
+    &python::PEERS,
+    &cargo::S3S,
+];
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {

@@ -1,5 +1,5 @@
-//! Python packages in a virtual environment of their own: DuckDB as a second opinion, moto as
-//! Amazon's services, and the engines that benchmarks compare with.
+//! Python packages in a virtual environment of their own: DuckDB and delta-rs' wheel as second
+//! opinions, moto as Amazon's services, and the engines that benchmarks compare with.
 
 use std::path::PathBuf;
 
@@ -29,6 +29,13 @@ pub(super) const MOTO: Python = Python {
     by_default: true,
     variable: "ORBIT_MOTO_PYTHON",
     packages: &["moto[server]==5.2.1"],
+};
+
+pub(super) const DELTALAKE: Python = Python {
+    name: "deltalake",
+    by_default: true,
+    variable: "ORBIT_DELTALAKE_PYTHON",
+    packages: &["deltalake==1.6.6", "pyarrow==26.0.1"],
 };
 
 pub(super) const PEERS: Python = Python {

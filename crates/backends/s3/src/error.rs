@@ -81,10 +81,14 @@ pub(crate) fn of(failure: Failure) -> Error {
         ("EntityTooLarge", _) => {
             Error::new(ErrorKind::ResourceExhausted, "the store holds no file so large")
         }
-        ("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch", _) => {
-            Error::new(ErrorKind::DataInvalid, "the bytes were changed on their way to the store")
-                .with_retry(AGAIN)
-        }
+        (
+            "BadDigest"
+            | "InvalidDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch",
+            _,
+        ) => Error::new(ErrorKind::DataInvalid, "the bytes were changed on their way to the store")
+            .with_retry(AGAIN),
         ("InvalidObjectState", _) => {
             Error::new(ErrorKind::Unavailable, "the file lies in an archive")
                 .with_hint("restore it first")

@@ -226,8 +226,8 @@ impl Bucket {
     ) -> Result<Opened> {
         let info = self.stat(cx, key).await?;
         unchanged(&info, if_match)?;
-        let range = clip_range(Some(range), info.size_bytes)
-            .map_err(|e| e.with_context("key", key))?;
+        let range =
+            clip_range(Some(range), info.size_bytes).map_err(|e| e.with_context("key", key))?;
         if !range.is_empty() {
             // It has grown between the two requests.
             return Err(changed(key));

@@ -1,5 +1,6 @@
 //! The command line: every option, its help and its examples.
 
+pub(crate) mod delta;
 mod files;
 mod query;
 mod value;
@@ -164,6 +165,13 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  orbit rm lake:inbox/notes.csv\n  \
         orbit rm --recursive lake:inbox/")]
     Rm(RmArgs),
+    /// Change and look after Delta tables.
+    #[command(after_help = delta::DELTA_EXAMPLES)]
+    Delta {
+        /// What is done.
+        #[command(subcommand)]
+        command: delta::DeltaCommand,
+    },
     /// Print the JSON schema of the configuration, for editors.
     #[command(after_help = "Examples:\n  orbit schema > datasources.schema.json")]
     Schema,

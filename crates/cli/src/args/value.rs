@@ -24,6 +24,32 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A size with its unit, such as `64MiB` or `1GiB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let bytes_of_unit: u64 = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("write a number and its unit, such as 128MiB or 1GiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "the number is missing or too large")?;
+    match number.checked_mul(bytes_of_unit) {
+        Some(0) => Err("it must be more than nothing".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("the number is too large".to_owned()),
+    }
+}
+
+/// A moment with its zone, in microseconds since 1970 UTC.
+pub(super) fn moment(text: &str) -> Result<i64, String> {
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(|moment| moment.timestamp_micros())
+        .map_err(|_| "write a moment with its zone, such as 2026-01-31T12:00:00Z".to_owned())
+}
+
 /// A setting by its path: `PATH=VALUE`.
 pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

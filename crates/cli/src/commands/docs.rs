@@ -31,8 +31,16 @@ fn built() -> Command {
     command
 }
 
-fn documented(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|command| !command.is_hide_set())
+/// The commands by their names, each before its own.
+fn documented(root: &Command) -> Vec<(String, &Command)> {
+    let mut found = Vec::new();
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        found.push((name.to_owned(), command));
+        let below = documented(command).into_iter();
+        found.extend(below.map(|(inner, command)| (format!("{name} {inner}"), command)));
+    }
+    found
 }
 
 /// The arguments of a command; those of every command are told once.
@@ -105,8 +113,7 @@ fn cli_markdown() -> String {
     if let Some(about) = root.get_about() {
         write!(text, "{about}\n\n").ok();
     }
-    for command in documented(&root) {
-        let name = command.get_name();
+    for (name, command) in documented(&root) {
         write!(text, "## orbit {name}\n\n").ok();
         if let Some(about) = command.get_about() {
             write!(text, "{about}\n\n").ok();
@@ -139,9 +146,9 @@ fn arguments_markdown<'a>(arguments: impl Iterator<Item = &'a Arg>, text: &mut S
 fn cli_json() -> Value {
     let root = built();
     let argument = |arg: &Arg| json!({ "spelled": spelled(arg), "help": help(arg) + &facts(arg) });
-    let command = |command: &Command| {
+    let command = |(name, command): (String, &Command)| {
         json!({
-            "name": command.get_name(),
+            "name": name,
             "about": command.get_about().map(ToString::to_string),
             "arguments": own_arguments(command, false).map(argument).collect::<Vec<_>>(),
             "after_help": command.get_after_help().map(ToString::to_string),
@@ -149,7 +156,7 @@ fn cli_json() -> Value {
     };
     let code = |code: &exit::Code| json!({ "code": code.number, "meaning": code.meaning });
     json!({
-        "commands": documented(&root).map(command).collect::<Vec<_>>(),
+        "commands": documented(&root).into_iter().map(command).collect::<Vec<_>>(),
         "global_arguments": own_arguments(&root, true).map(argument).collect::<Vec<_>>(),
         "exit_codes": exit::CODES.iter().map(code).collect::<Vec<_>>(),
     })

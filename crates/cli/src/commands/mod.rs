@@ -4,6 +4,7 @@ pub(crate) mod backends;
 mod capability;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod delta;
 pub(crate) mod describe;
 pub(crate) mod docs;
 pub(crate) mod explain;

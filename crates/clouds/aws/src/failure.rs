@@ -92,7 +92,9 @@ impl std::fmt::Display for Causes {
 
 impl StdError for Causes {}
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| StdError::source(*error))
 }
 
@@ -163,8 +165,9 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
             .with_retry(AGAIN);
     }
     if kind == Some(io::ErrorKind::InvalidData) || causes.contains("certificate") {
-        return unavailable("no secure connection to the service came about")
-            .with_hint("see whether `endpoint_url` speaks TLS and whether its certificate is trusted");
+        return unavailable("no secure connection to the service came about").with_hint(
+            "see whether `endpoint_url` speaks TLS and whether its certificate is trusted",
+        );
     }
     match kind {
         Some(io::ErrorKind::ConnectionRefused) => {
@@ -188,10 +191,14 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
 /// The answers that every service of this cloud has.
 fn of_answer(status: Option<u16>, code: Option<&str>, error: &dyn StdError) -> Error {
     let told = match (code.unwrap_or_default(), status) {
-        ("InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" | "NotSignedUp", _) => {
-            Error::new(ErrorKind::Unauthenticated, "the service does not know the access key")
-                .with_hint("see `access_key`, or the profile or variable that it comes from")
-        }
+        (
+            "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "NotSignedUp",
+            _,
+        ) => Error::new(ErrorKind::Unauthenticated, "the service does not know the access key")
+            .with_hint("see `access_key`, or the profile or variable that it comes from"),
         ("SignatureDoesNotMatch", _) => {
             Error::new(ErrorKind::Unauthenticated, "the secret key does not fit the access key")
                 .with_hint("see `secret_key`, or the profile or variable that it comes from")
@@ -204,15 +211,23 @@ fn of_answer(status: Option<u16>, code: Option<&str>, error: &dyn StdError) -> E
             Error::new(ErrorKind::Unauthenticated, "the session token is not valid")
                 .with_hint("see `session_token`, or the profile or variable that it comes from")
         }
-        ("RequestTimeTooSkewed", _) => {
-            Error::new(ErrorKind::Unauthenticated, "the clocks of this machine and of the service differ")
-                .with_hint("set this machine's clock")
-        }
+        ("RequestTimeTooSkewed", _) => Error::new(
+            ErrorKind::Unauthenticated,
+            "the clocks of this machine and of the service differ",
+        )
+        .with_hint("set this machine's clock"),
         ("AccessDenied" | "AccessDeniedException" | "AllAccessDisabled", _) | ("", Some(403)) => {
             Error::new(ErrorKind::PermissionDenied, "the credentials do not allow this")
         }
         ("", Some(401)) => Error::new(ErrorKind::Unauthenticated, "the service wants credentials"),
-        ("SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException", _)
+        (
+            "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException",
+            _,
+        )
         | (_, Some(429)) => {
             Error::new(ErrorKind::RateLimited, "the service asks to slow down").with_retry(AGAIN)
         }

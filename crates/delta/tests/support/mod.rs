@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -15,24 +16,46 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use orbit_core::{
-    Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind, Facets, FileCapability,
-    FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation, Presign, Read, ReadBody,
-    ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
+    BatchStream, Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind, Facets,
+    FileCapability, FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation, Presign,
+    Read, ReadBody, ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
+    WriteCapability, WriteCondition,
 };
-use orbit_engine::{FormatTable, TableFormat};
+use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableCommand, TableFormat};
 
 /// A local folder as a datasource.
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
     requests: Mutex<Vec<(Operation, String)>>,
+    answers_lost: Mutex<Vec<Lost>>,
+}
+
+/// What becomes of a write whose answer does not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The file was written.
+    Written,
+    /// It was written, and a request that was sent again found it there.
+    SentAgain,
+    /// It was not.
+    NotWritten,
 }
 
 impl Folder {
     pub(crate) fn new(root: impl Into<PathBuf>) -> Arc<Self> {
-        Arc::new(Self { root: root.into(), requests: Mutex::default() })
+        Arc::new(Self {
+            root: root.into(),
+            requests: Mutex::default(),
+            answers_lost: Mutex::default(),
+        })
+    }
+
+    /// Loses the answer to the next commit.
+    pub(crate) fn lose_commit(&self, lost: Lost) {
+        self.answers_lost.lock().unwrap().push(lost);
     }
 
     /// What was asked since the last call.
@@ -90,7 +113,8 @@ impl Datasource for Folder {
 impl FileDatasource for Folder {
     fn capability(&self) -> FileCapability {
         let read = Some(ReadCapability { if_match: false, start_after: true });
-        FileCapability { read, ..FileCapability::default() }
+        let write = Some(WriteCapability { if_absent: true, if_match: false });
+        FileCapability { read, write, ..FileCapability::default() }
     }
 
     async fn list(&self, _: &Context, request: ListFiles) -> Result<FileStream> {
@@ -131,8 +155,29 @@ impl FileDatasource for Folder {
         Ok(request.ranges.iter().map(slice).collect())
     }
 
-    async fn write(&self, _: &Context, _: Write) -> Result<FileInfo> {
-        Err(Error::unsupported(Operation::Write))
+    async fn write(&self, _: &Context, request: Write) -> Result<FileInfo> {
+        self.note(Operation::Write, &request.key);
+        let chunks: Vec<Bytes> = request.body.try_collect().await?;
+        let path = self.root.join(&request.key);
+        let lost = match request.key.ends_with(".json") {
+            true => self.answers_lost.lock().unwrap().pop(),
+            false => None,
+        };
+        let exists = || Error::new(ErrorKind::AlreadyExists, "the file exists");
+        let unanswered = || Error::new(ErrorKind::Unavailable, "the connection was reset");
+        if lost == Some(Lost::NotWritten) {
+            return Err(unanswered());
+        }
+        if request.condition == WriteCondition::IfAbsent && path.exists() {
+            return Err(exists().with_context("key", request.key));
+        }
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, chunks.concat()).unwrap();
+        match lost {
+            Some(Lost::Written) => Err(unanswered()),
+            Some(Lost::SentAgain) => Err(exists().with_context("key", request.key)),
+            _ => self.info(&request.key),
+        }
     }
 
     async fn copy(&self, _: &Context, _: Copy) -> Result<()> {
@@ -154,12 +199,14 @@ pub(crate) struct Table {
     pub(crate) datasource: Arc<dyn Datasource>,
     pub(crate) scope: String,
     pub(crate) folder: String,
+    pub(crate) allowed_roots: BTreeMap<String, String>,
 }
 
 impl Table {
     pub(crate) fn new(datasource: Arc<dyn Datasource>, folder: &str) -> Self {
         let format = orbit_delta::format();
-        Self { format, datasource, scope: "lake".to_owned(), folder: folder.to_owned() }
+        let (scope, allowed_roots) = ("lake".to_owned(), BTreeMap::new());
+        Self { format, datasource, scope, folder: folder.to_owned(), allowed_roots }
     }
 
     /// Runs `sql` over the table `t` at a version.
@@ -185,6 +232,7 @@ impl Table {
             datasource_name: "lake".to_owned(),
             cache_scope: self.scope.clone(),
             folder: self.folder.clone(),
+            allowed_roots: self.allowed_roots.clone(),
             version,
             stores,
         };
@@ -194,6 +242,27 @@ impl Table {
             Err(error) => Err(error),
         };
         Ok(pretty_format_batches(&batches.map_err(|e| to_orbit(&e))?).unwrap().to_string())
+    }
+
+    /// Runs a command.
+    pub(crate) async fn command(
+        &self,
+        command: TableCommand,
+        rows: Option<RecordBatch>,
+    ) -> Result<TableAnswer> {
+        let table = FormatTable {
+            cx: Context::builder().build(),
+            datasource: Arc::clone(&self.datasource),
+            datasource_name: "lake".to_owned(),
+            cache_scope: self.scope.clone(),
+            folder: self.folder.clone(),
+            allowed_roots: self.allowed_roots.clone(),
+            version: None,
+            stores: Arc::new(DefaultObjectStoreRegistry::new()),
+        };
+        let rows = rows.map(|batch| BatchStream::from_batches(batch.schema(), vec![batch]));
+        let command = FormatCommand { command, columns: None, rows };
+        self.format.command(table, Arc::new(SessionContext::new().state()), command).await
     }
 
     /// The single value that `sql` answers.

@@ -8,17 +8,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
-use orbit_core::{Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat};
+use orbit_core::{
+    Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat, Version,
+};
 
 use super::format::{DataFormat, Packing};
 use super::list::{self, Level};
 use super::partition;
 use crate::name::{NamePart, pick};
-use crate::{FileFormat, TableFormat, TableInfo, TableOptions};
+use crate::{FileFormat, FormatTable, TableFormat, TableInfo, TableOptions};
 
 /// Folders within folders that a listing of tables looks into.
 const SCHEMA_DEPTH_MAX: usize = 3;
@@ -114,6 +117,26 @@ impl Lake {
     /// The query, seen by this datasource.
     pub(crate) fn cx(&self) -> &Context {
         &self.cx
+    }
+
+    /// A table of another crate's format in it.
+    pub(crate) fn format_table(
+        &self,
+        folder: &str,
+        options: &TableOptions,
+        version: Option<Version>,
+        stores: &Arc<dyn ObjectStoreRegistry>,
+    ) -> FormatTable {
+        FormatTable {
+            cx: self.cx.clone(),
+            datasource: Arc::clone(&self.datasource),
+            datasource_name: self.name.clone(),
+            cache_scope: self.cache_scope.clone(),
+            folder: folder.to_owned(),
+            allowed_roots: options.allowed_roots.clone(),
+            version,
+            stores: Arc::clone(stores),
+        }
     }
 
     /// Keys what may be kept of its files.

@@ -16,5 +16,6 @@ mod store;
 mod table;
 
 pub(crate) use find::{FoundTable, Lake, TableData};
+pub(crate) use partition::names as partition_names;
 pub(crate) use store::{LakeStore, QueryStores};
 pub(crate) use table::{FileTable, SchemaCache, declared_types};

@@ -19,6 +19,12 @@ pub(crate) fn segments(relative_key: &str) -> Option<Vec<(&str, &str)>> {
     folders.map(|folder| folder.split_once('=').filter(|(name, _)| !name.is_empty())).collect()
 }
 
+/// The names of the columns that the folders of a key spell.
+pub(crate) fn names(relative_key: &str) -> Vec<String> {
+    let segments = segments(relative_key).unwrap_or_default().into_iter();
+    segments.map(|(name, _)| name.to_owned()).collect()
+}
+
 /// The columns that the folders of `relative_keys` spell, with types that fit every value;
 /// `declared` are the types that the configuration names.
 pub(crate) fn infer<'a>(

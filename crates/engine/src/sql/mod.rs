@@ -21,7 +21,7 @@ pub(crate) use chains::balance_chains;
 pub(crate) use fetch::fetch_to_limit;
 pub(crate) use labels::label_columns;
 pub(crate) use like::escapes_to_backslash;
-pub(crate) use parse::{Parsed, parse};
+pub(crate) use parse::{Parsed, check_expression, parse};
 pub(crate) use resolve::{Names, TableUse, bind_names, collect_tables, table_use};
 pub(crate) use stack::{BigStack, on_big_stack};
 pub(crate) use versions::{Versions, split_suffix};

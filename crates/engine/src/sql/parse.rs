@@ -81,6 +81,16 @@ fn drop_materialized(tokens: &mut Vec<TokenWithSpan>) {
     }
 }
 
+/// Refuses an expression beyond the limits.
+///
+/// # Errors
+/// `QueryInvalid` for what is no SQL, `ResourceExhausted` beyond the limits.
+pub(crate) fn check_expression(sql: &str, limits: &StatementLimits) -> Result<()> {
+    limits::check_text(sql, limits)?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    limits::check_tokens(&tokens.map_err(|e| invalid(&ParserError::from(e)))?, limits)
+}
+
 fn invalid(error: &ParserError) -> Error {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text

@@ -14,9 +14,9 @@ use orbit_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::Cleanups;
 use crate::body::parts_of;
 use crate::repeat::repeat;
-use crate::Cleanups;
 
 /// How often a part is sent again.
 const PART_ATTEMPTS_MAX: u32 = 5;
@@ -133,7 +133,8 @@ pub async fn upload<S: PartStore>(
         return Ok(info);
     };
     let parts = futures::stream::iter([Ok(first), Ok(second)]).chain(parts).boxed();
-    let send = |upload: Arc<S::Upload>| async move { send_parts(cx, store, &upload, parts, how).await };
+    let send =
+        |upload: Arc<S::Upload>| async move { send_parts(cx, store, &upload, parts, how).await };
     in_parts(cx, store, &key, &condition, cleanups, send).await
 }
 
@@ -171,10 +172,7 @@ async fn next(cx: &Context, parts: &mut ByteStream) -> Result<Option<Bytes>> {
 }
 
 /// The request that makes the file appear; whether it did is not known when the wait ends first.
-async fn last(
-    cx: &Context,
-    request: impl Future<Output = Result<FileInfo>>,
-) -> Result<FileInfo> {
+async fn last(cx: &Context, request: impl Future<Output = Result<FileInfo>>) -> Result<FileInfo> {
     cx.check().map_err(nothing_written)?;
     cx.run(request).await.map_err(|error| match (error.write_effect(), error.kind()) {
         (Some(_), _) => error,

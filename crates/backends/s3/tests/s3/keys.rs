@@ -29,10 +29,16 @@ const ODD: &[&str] = &[
     "none\u{fffe}",
 ];
 
-async fn filled(world: &World, prefix: &'static str) -> Result<Store, orbit_testkit::servers::ServerError> {
+async fn filled(
+    world: &World,
+    prefix: &'static str,
+) -> Result<Store, orbit_testkit::servers::ServerError> {
     let store = Store::connect(of_moto(world.moto().await?, &[("prefix", prefix)])).await.unwrap();
     for key in ODD {
-        store.put(key, Bytes::from_static(key.as_bytes())).await.unwrap_or_else(|error| panic!("writing {key:?}: {error}"));
+        store
+            .put(key, Bytes::from_static(key.as_bytes()))
+            .await
+            .unwrap_or_else(|error| panic!("writing {key:?}: {error}"));
     }
     Ok(store)
 }
@@ -52,10 +58,12 @@ pub(crate) async fn odd_keys_come_back(world: Arc<World>) -> Outcome {
 
 pub(crate) async fn odd_keys_are_copied_and_deleted(world: Arc<World>) -> Outcome {
     let store = filled(&world, "copied").await?;
-    for (i, condition) in [WriteCondition::Always, WriteCondition::IfAbsent].into_iter().enumerate() {
+    for (i, condition) in [WriteCondition::Always, WriteCondition::IfAbsent].into_iter().enumerate()
+    {
         for key in ODD {
             let to = format!("to/{i}/{key}");
-            let request = Copy { from: (*key).to_owned(), to: to.clone(), condition: condition.clone() };
+            let request =
+                Copy { from: (*key).to_owned(), to: to.clone(), condition: condition.clone() };
             let copied = store.files().copy(&cx(), request).await;
             copied.unwrap_or_else(|error| panic!("copying {key:?}: {error}"));
             assert_eq!(store.read(&to).await.unwrap(), key.as_bytes(), "{key:?}");

@@ -76,8 +76,10 @@ pub(crate) async fn no_credential_reaches_a_log(world: Arc<World>) -> Outcome {
             <SecretAccessKey>canary-role-secret-91</SecretAccessKey>\
             <SessionToken>canary-token-c0de</SessionToken>\
             <Expiration>2999-01-01T00:00:00Z</Expiration>";
-        let text = format!("<AssumeRoleResponse><AssumeRoleResult><Credentials>{credentials}\
-            </Credentials></AssumeRoleResult></AssumeRoleResponse>");
+        let text = format!(
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials>{credentials}\
+            </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        );
         HttpAnswer::new(200, text)
     });
     let sts = sts.await?;

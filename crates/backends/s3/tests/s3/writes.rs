@@ -24,8 +24,10 @@ fn write(key: &str, body: ByteStream, condition: WriteCondition) -> Write {
 }
 
 fn pieces(body: &Bytes) -> ByteStream {
-    let pieces: Vec<Result<Bytes>> =
-        (0..body.len()).step_by(MEBIBYTE).map(|at| Ok(body.slice(at..body.len().min(at + MEBIBYTE)))).collect();
+    let pieces: Vec<Result<Bytes>> = (0..body.len())
+        .step_by(MEBIBYTE)
+        .map(|at| Ok(body.slice(at..body.len().min(at + MEBIBYTE))))
+        .collect();
     stream::iter(pieces).boxed()
 }
 
@@ -43,7 +45,8 @@ pub(crate) async fn a_large_file_comes_back(world: Arc<World>) -> Outcome {
     let stores = [of_s3s(world.s3s().await?, &[]), of_moto(world.moto().await?, &[])];
     for node in stores {
         let store = Store::connect(node).await.unwrap();
-        let info = store.files().write(&cx(), write("large", pieces(&body), WriteCondition::Always));
+        let info =
+            store.files().write(&cx(), write("large", pieces(&body), WriteCondition::Always));
         let info = info.await.unwrap();
         assert_eq!(info.size_bytes, LARGE as u64);
         assert_eq!(store.stat("large").await.unwrap(), info);
@@ -59,7 +62,10 @@ pub(crate) async fn nothing_is_left_of_a_broken_upload(world: Arc<World>) -> Out
     let body = pieces(&pattern(LARGE)).chain(stream::iter([Err(fault)])).boxed();
     let request = write("broken", body, WriteCondition::Always);
     let error = store.files().write(&cx(), request).await.unwrap_err();
-    assert_eq!((error.kind(), error.write_effect()), (ErrorKind::DataInvalid, Some(WriteEffect::None)));
+    assert_eq!(
+        (error.kind(), error.write_effect()),
+        (ErrorKind::DataInvalid, Some(WriteEffect::None))
+    );
     store.0.close().await.unwrap();
     assert!(!has_uploads(moto).await?);
     Ok(())
@@ -162,7 +168,8 @@ pub(crate) async fn lent_files_are_read_and_written_without_credentials(
     let answer = http(server.port(), &HttpRequest::new("GET", &tampered[start..])).await?;
     assert_eq!(answer.status, 403);
     let url = lend(PresignMethod::Put, 60).await.unwrap();
-    let request = HttpRequest { body: b"put".to_vec(), ..HttpRequest::new("PUT", &url.expose()[start..]) };
+    let request =
+        HttpRequest { body: b"put".to_vec(), ..HttpRequest::new("PUT", &url.expose()[start..]) };
     assert_eq!(http(server.port(), &request).await?.status, 200);
     assert_eq!(store.read("lent ü").await.unwrap(), b"put".as_slice());
     for seconds in [0, 8 * 24 * 60 * 60] {

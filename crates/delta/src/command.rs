@@ -1,0 +1,225 @@
+//! Commands on a table: its facts, its changes, and what makes a new version of it.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use deltalake::DeltaTableError;
+use deltalake::kernel::EagerSnapshot;
+use deltalake::kernel::transaction::PROTOCOL;
+use futures::StreamExt;
+use orbit_core::{BatchStream, Context, Error, ErrorKind, FileStore, Result, Version, WriteEffect};
+use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableChange, TableCommand};
+use serde_json::{Map, Value};
+
+use crate::error;
+use crate::facts::{self, commit_info};
+use crate::format::{Delta, Opened, prefix};
+use crate::log::Log;
+use crate::log_store::TableLog;
+use crate::root::Root;
+use crate::roots::AllowedRoots;
+use crate::rows::Rows;
+use crate::store::TableStore;
+use crate::work::{Running, Work, changed};
+
+impl Delta {
+    /// Runs a command.
+    pub(crate) async fn run(
+        &self,
+        cx: &Context,
+        table: &FormatTable,
+        session: Arc<dyn Session>,
+        command: FormatCommand,
+    ) -> Result<TableAnswer> {
+        if matches!(command.command, TableCommand::Create(_) | TableCommand::Convert { .. }) {
+            return make(cx, table, session.as_ref(), command).await.map(TableAnswer::Changed);
+        }
+        let opened = self.opened(cx, table).await?;
+        match command.command {
+            TableCommand::Detail => facts::detail(&opened.snapshot).map(TableAnswer::Facts),
+            TableCommand::History { limit } => {
+                let source = TableLog::new(&opened.loader.store)?;
+                let history = facts::history(&source, &opened.loader.log, limit).await?;
+                Ok(TableAnswer::Facts(history))
+            }
+            TableCommand::Changes { from, to } => {
+                let work = work(cx, table, &opened, session.as_ref())?;
+                changes(cx, &work, &opened, from, to).await.map(TableAnswer::Rows)
+            }
+            TableCommand::Restore { version } => {
+                let work = writing(cx, table, &opened, session.as_ref())?;
+                let restore = self.restore(table, &opened, &work, version).await?;
+                finish(&work, restore, None, false).await.map(TableAnswer::Changed)
+            }
+            _ => {
+                let work = writing(cx, table, &opened, session.as_ref())?;
+                change(&work, command).await.map(TableAnswer::Changed)
+            }
+        }
+    }
+
+    async fn restore(
+        &self,
+        table: &FormatTable,
+        opened: &Opened,
+        work: &Work,
+        version: Version,
+    ) -> Result<Running> {
+        let target = match version {
+            Version::Number(number) => number,
+            Version::Timestamp(timestamp) => opened.loader.version_at(timestamp).await?,
+        };
+        // Reading it here refuses what lies outside of the table before delta-rs looks at it.
+        self.snapshot_of(table, opened, target).await?;
+        let newest = opened.snapshot.version();
+        if target >= newest {
+            let message = format!("version {target} is the newest one already");
+            return Err(Error::new(ErrorKind::QueryInvalid, message));
+        }
+        let restore = work.table().restore().with_version_to_restore(target);
+        Ok(changed(restore.with_commit_properties(work.properties())))
+    }
+}
+
+/// Work on the table; listings tell what is there now.
+fn work(cx: &Context, table: &FormatTable, opened: &Opened, session: &dyn Session) -> Result<Work> {
+    let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
+    let root = opened.loader.store.root().clone();
+    let allowed = Arc::new(AllowedRoots::new(&table.allowed_roots)?);
+    let store = Arc::new(TableStore::new(files, prefix(&table.folder), root, None, allowed));
+    Work::new(cx, &store, Some(EagerSnapshot::clone(&opened.snapshot)), session)
+}
+
+/// The same, for a command that writes.
+fn writing(
+    cx: &Context,
+    table: &FormatTable,
+    opened: &Opened,
+    session: &dyn Session,
+) -> Result<Work> {
+    let can_write = PROTOCOL.can_write_to(opened.snapshot.as_ref());
+    can_write.map_err(|failure| {
+        let failure = DeltaTableError::from(failure);
+        let unsupported = error::unsupported(&failure, "writer");
+        let error = unsupported.unwrap_or_else(|| error::of_request(&failure));
+        error.with_source(failure).with_write_effect(WriteEffect::None)
+    })?;
+    if let Some(file) = error::foreign_file(&opened.snapshot, &AllowedRoots::default()) {
+        let message = "a table with files outside of its folder is only read";
+        let error = Error::new(ErrorKind::Unsupported, message).with_context("file", file);
+        return Err(error.with_write_effect(WriteEffect::None));
+    }
+    work(cx, table, opened, session)
+}
+
+/// Makes a table where there is none.
+async fn make(
+    cx: &Context,
+    table: &FormatTable,
+    session: &dyn Session,
+    command: FormatCommand,
+) -> Result<TableChange> {
+    let folder = prefix(&table.folder);
+    let log = Log::list(cx, table.datasource.as_ref(), &folder, None).await?;
+    if log.is_some_and(|log| log.len() > 0) {
+        let error = Error::new(ErrorKind::AlreadyExists, "there is a Delta table already");
+        return Err(error.with_write_effect(WriteEffect::None));
+    }
+    let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
+    let store = Arc::new(TableStore::new(files, folder, Root::next()?, None, Arc::default()));
+    let work = Work::new(cx, &store, None, session)?;
+    change(&work, command).await
+}
+
+async fn change(work: &Work, command: FormatCommand) -> Result<TableChange> {
+    let FormatCommand { command, columns, rows } = command;
+    let rows = rows.map(Rows::new);
+    let running = work.start(&command, columns.as_ref(), rows.as_ref())?;
+    // Such a command begins with a commit of its own.
+    let in_steps = matches!(command, TableCommand::Vacuum(_));
+    finish(work, running, rows.as_deref(), in_steps).await
+}
+
+/// Waits for a command, and tells what it committed.
+async fn finish(
+    work: &Work,
+    running: Running,
+    rows: Option<&Rows>,
+    in_steps: bool,
+) -> Result<TableChange> {
+    let outcome = running.await;
+    let committed = work.log.committed();
+    let mut change = TableChange::default();
+    if let Some(last) = committed.last() {
+        change.version = Some(last.version);
+        // It is our own, just made.
+        let info = commit_info(&last.actions).unwrap_or_default();
+        if let Some(Value::Object(metrics)) = info.get("operationMetrics") {
+            change.metrics = metrics.clone();
+        }
+    }
+    let failure = match outcome {
+        Ok(figures) => {
+            let figures: Map<_, _> = figures;
+            change.metrics.extend(figures);
+            return Ok(change);
+        }
+        Err(failure) => failure,
+    };
+    let cause = rows.and_then(Rows::take_failure);
+    let error = error::of_write(failure, cause, work.log.store());
+    match (change.version, in_steps) {
+        (None, _) => {
+            let effect = error.write_effect().unwrap_or(WriteEffect::None);
+            Err(error.with_write_effect(effect))
+        }
+        (Some(_), true) => Err(error.with_write_effect(WriteEffect::Partial)),
+        (Some(version), false) => {
+            let message = format!("version {version} stands, but cleaning up after it failed");
+            change.warnings.push(format!("{message}: {error}"));
+            Ok(change)
+        }
+    }
+}
+
+/// The rows that changed from version `from` on.
+async fn changes(
+    cx: &Context,
+    work: &Work,
+    opened: &Opened,
+    from: u64,
+    to: Option<u64>,
+) -> Result<BatchStream> {
+    let newest = opened.snapshot.version();
+    if from > newest || to.is_some_and(|to| to < from || to > newest) {
+        let message = "the table has no such versions";
+        return Err(Error::new(ErrorKind::NotFound, message)
+            .with_hint(format!("its newest version is {newest}")));
+    }
+    let mut builder = work.table().scan_cdf().with_starting_version(from);
+    if let Some(to) = to {
+        builder = builder.with_ending_version(to);
+    }
+    let plan = builder.build(work.session.as_ref(), None).await;
+    let plan = plan.map_err(|failure| error::of_changes(failure, work.log.store()))?;
+    run_plan(cx, plan, work.session.task_ctx())
+}
+
+fn run_plan(
+    cx: &Context,
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+) -> Result<BatchStream> {
+    let schema = plan.schema();
+    let failed = |failure: datafusion::error::DataFusionError| match error::orbit_cause(&failure) {
+        Some(error) => error.clone(),
+        None => {
+            Error::new(ErrorKind::DataInvalid, "the changes cannot be read").with_source(failure)
+        }
+    };
+    let batches = execute_stream(plan, task).map_err(failed)?;
+    let batches = batches.map(move |batch| batch.map_err(failed));
+    Ok(BatchStream::new(schema, batches).bounded_by(cx))
+}
