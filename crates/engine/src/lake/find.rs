@@ -17,11 +17,11 @@ use orbit_core::{
     Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat, Version,
 };
 
-use super::format::{DataFormat, Packing};
+use super::format::DataFormat;
 use super::list::{self, Level};
-use super::partition;
+use super::scan::{FolderScan, format_of};
 use crate::name::{NamePart, pick};
-use crate::{FileFormat, FormatTable, TableFormat, TableInfo, TableOptions};
+use crate::{FormatTable, TableFormat, TableInfo, TableOptions};
 
 /// Folders within folders that a listing of tables looks into.
 const SCHEMA_DEPTH_MAX: usize = 3;
@@ -448,72 +448,5 @@ impl Lake {
 impl fmt::Debug for Lake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lake").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// The format that the configuration says, else the file's name.
-fn format_of(key: &str, options: &TableOptions) -> Option<DataFormat> {
-    let by_name = DataFormat::of_name(key.rsplit('/').next().unwrap_or(key)).map(|(f, _)| f);
-    match options.format {
-        None => by_name,
-        Some(format) => {
-            let packing = by_name.map_or(Packing::None, |f| f.packing);
-            Some(DataFormat { format, packing })
-        }
-    }
-}
-
-/// What a deep listing of a folder shows of the table in it.
-struct FolderScan<'a> {
-    prefix: &'a str,
-    options: &'a TableOptions,
-    formats: &'a [Arc<dyn TableFormat>],
-    table_format: Option<Arc<dyn TableFormat>>,
-    format: Option<DataFormat>,
-    other_format: Option<DataFormat>,
-    files: Vec<FileInfo>,
-}
-
-impl<'a> FolderScan<'a> {
-    fn new(
-        prefix: &'a str,
-        options: &'a TableOptions,
-        formats: &'a [Arc<dyn TableFormat>],
-    ) -> Self {
-        Self {
-            prefix,
-            options,
-            formats,
-            table_format: None,
-            format: None,
-            other_format: None,
-            files: Vec::new(),
-        }
-    }
-
-    /// Looks at one file; false once the folder is known to be another crate's format.
-    fn take(&mut self, info: FileInfo) -> bool {
-        let relative = &info.key[self.prefix.len()..];
-        let marked = |f: &&Arc<dyn TableFormat>| {
-            relative.strip_prefix(f.marker()).is_some_and(|rest| rest.starts_with('/'))
-        };
-        if self.options.format.is_none_or(|f| f == FileFormat::Delta)
-            && let Some(format) = self.formats.iter().find(marked)
-        {
-            self.table_format = Some(Arc::clone(format));
-            return false;
-        }
-        if list::is_hidden(relative) || partition::segments(relative).is_none() {
-            return true;
-        }
-        if let Some(format) = format_of(relative, self.options) {
-            match self.format {
-                None => self.format = Some(format),
-                Some(first) if first != format => self.other_format = Some(format),
-                Some(_) => {}
-            }
-            self.files.push(info);
-        }
-        true
     }
 }

@@ -11,6 +11,7 @@ mod format;
 mod list;
 mod merge;
 mod partition;
+mod scan;
 mod source;
 mod store;
 mod table;
