@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use orbit_aws::{AwsAccess, check_endpoint};
-use orbit_core::{
-    BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources,
-};
+use orbit_core::{BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

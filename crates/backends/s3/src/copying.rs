@@ -6,9 +6,7 @@ use std::sync::Arc;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use orbit_core::{
-    Context, Copy, Error, ErrorKind, FileInfo, Result, WriteCondition, WriteEffect,
-};
+use orbit_core::{Context, Copy, Error, ErrorKind, FileInfo, Result, WriteCondition, WriteEffect};
 use orbit_file::{Cleanups, PartStore, in_parts, repeat};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

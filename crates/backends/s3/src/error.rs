@@ -81,10 +81,14 @@ pub(crate) fn of(failure: Failure) -> Error {
         ("EntityTooLarge", _) => {
             Error::new(ErrorKind::ResourceExhausted, "the store holds no file so large")
         }
-        ("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch", _) => {
-            Error::new(ErrorKind::DataInvalid, "the bytes were changed on their way to the store")
-                .with_retry(AGAIN)
-        }
+        (
+            "BadDigest"
+            | "InvalidDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch",
+            _,
+        ) => Error::new(ErrorKind::DataInvalid, "the bytes were changed on their way to the store")
+            .with_retry(AGAIN),
         ("InvalidObjectState", _) => {
             Error::new(ErrorKind::Unavailable, "the file lies in an archive")
                 .with_hint("restore it first")
@@ -114,15 +118,11 @@ pub(crate) fn of_code(code: Option<&str>, key: &str) -> Error {
     }
 }
 
-/// `told`, with the code, the fields and the cause of the failure's own error.
+/// `told`, with the code and the cause of the failure's own error.
 fn keeping(told: Error, failure: &Failure) -> Error {
     let general = &failure.error;
     let told = match general.vendor_code() {
         Some(code) => told.with_vendor_code(code),
-        None => told,
-    };
-    let told = match general.context().find(|(name, _)| *name == "request_id") {
-        Some((name, id)) => told.with_context(name, id),
         None => told,
     };
     match StdError::source(general) {

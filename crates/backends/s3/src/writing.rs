@@ -166,7 +166,13 @@ where
 impl Bucket {
     /// What is told of a file that has just been written. The answer to a write lacks the time,
     /// so it is asked for; a failure of that is none of the write.
-    async fn written(&self, cx: &Context, key: &str, size_bytes: u64, etag: Option<String>) -> FileInfo {
+    async fn written(
+        &self,
+        cx: &Context,
+        key: &str,
+        size_bytes: u64,
+        etag: Option<String>,
+    ) -> FileInfo {
         let modified = match self.stat(cx, key).await {
             Ok(info) if info.etag == etag => info.modified,
             // Somebody else has written since, or the rights are for writing alone.
@@ -175,17 +181,22 @@ impl Bucket {
         FileInfo { key: key.to_owned(), size_bytes, modified, etag, version: None }
     }
 
-    pub(crate) async fn delete(&self, cx: &Context, keys: Vec<String>) -> Result<Vec<DeleteOutcome>> {
+    pub(crate) async fn delete(
+        &self,
+        cx: &Context,
+        keys: Vec<String>,
+    ) -> Result<Vec<DeleteOutcome>> {
         let mut outcomes = Vec::with_capacity(keys.len());
         for batch in keys.chunks(DELETE_KEYS_MAX) {
             match self.delete_batch(cx, batch).await {
                 Ok(deleted) => outcomes.extend(deleted),
                 Err(error) if outcomes.is_empty() => return Err(error),
                 // What was deleted before must be told all the same.
-                Err(error) => outcomes.extend(batch.iter().map(|key| DeleteOutcome {
-                    key: key.clone(),
-                    result: Err(error.clone()),
-                })),
+                Err(error) => outcomes.extend(
+                    batch
+                        .iter()
+                        .map(|key| DeleteOutcome { key: key.clone(), result: Err(error.clone()) }),
+                ),
             }
         }
         Ok(outcomes)
@@ -211,7 +222,11 @@ impl Bucket {
     }
 
     /// Deletes by one request; the answer is the errors by key.
-    async fn delete_listed(&self, cx: &Context, keys: &[&String]) -> Result<HashMap<String, Error>> {
+    async fn delete_listed(
+        &self,
+        cx: &Context,
+        keys: &[&String],
+    ) -> Result<HashMap<String, Error>> {
         let invalid = |error| {
             Error::new(ErrorKind::QueryInvalid, "the request cannot be sent").with_source(error)
         };

@@ -13,6 +13,6 @@ mod load;
 mod send;
 
 pub use access::{AwsAccess, check_endpoint};
-pub use failure::Failure;
 pub use aws_config::SdkConfig;
+pub use failure::Failure;
 pub use send::{quiet, send};

@@ -14,9 +14,9 @@ use orbit_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::Cleanups;
 use crate::body::parts_of;
 use crate::repeat::repeat;
-use crate::Cleanups;
 
 /// How often a part is sent again.
 const PART_ATTEMPTS_MAX: u32 = 5;
@@ -123,7 +123,8 @@ pub async fn upload<S: PartStore>(
 ) -> Result<FileInfo> {
     let Write { key, condition, body, size_hint_bytes } = request;
     let sizes = *how;
-    let mut parts = parts_of(body, move |number| sizes.part_bytes(size_hint_bytes, number));
+    let parts = parts_of(body, move |number| sizes.part_bytes(size_hint_bytes, number));
+    let mut parts = parts.fuse().boxed();
     let first = next(cx, &mut parts).await.map_err(nothing_written)?.unwrap_or_default();
     let second = next(cx, &mut parts).await.map_err(nothing_written)?;
     let Some(second) = second else {
@@ -133,7 +134,8 @@ pub async fn upload<S: PartStore>(
         return Ok(info);
     };
     let parts = futures::stream::iter([Ok(first), Ok(second)]).chain(parts).boxed();
-    let send = |upload: Arc<S::Upload>| async move { send_parts(cx, store, &upload, parts, how).await };
+    let send =
+        |upload: Arc<S::Upload>| async move { send_parts(cx, store, &upload, parts, how).await };
     in_parts(cx, store, &key, &condition, cleanups, send).await
 }
 
@@ -171,10 +173,7 @@ async fn next(cx: &Context, parts: &mut ByteStream) -> Result<Option<Bytes>> {
 }
 
 /// The request that makes the file appear; whether it did is not known when the wait ends first.
-async fn last(
-    cx: &Context,
-    request: impl Future<Output = Result<FileInfo>>,
-) -> Result<FileInfo> {
+async fn last(cx: &Context, request: impl Future<Output = Result<FileInfo>>) -> Result<FileInfo> {
     cx.check().map_err(nothing_written)?;
     cx.run(request).await.map_err(|error| match (error.write_effect(), error.kind()) {
         (Some(_), _) => error,

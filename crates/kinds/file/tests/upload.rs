@@ -47,7 +47,8 @@ impl Memory {
 }
 
 fn broken() -> Error {
-    Error::new(ErrorKind::Unavailable, "the connection broke").with_retry(Retry::After(Duration::ZERO))
+    Error::new(ErrorKind::Unavailable, "the connection broke")
+        .with_retry(Retry::After(Duration::ZERO))
 }
 
 #[async_trait]
@@ -55,7 +56,13 @@ impl PartStore for Memory {
     type Upload = String;
     type Part = u32;
 
-    async fn put(&self, _: &Context, key: &str, bytes: Bytes, _: &WriteCondition) -> Result<FileInfo> {
+    async fn put(
+        &self,
+        _: &Context,
+        key: &str,
+        bytes: Bytes,
+        _: &WriteCondition,
+    ) -> Result<FileInfo> {
         self.log("put");
         Ok(self.holds(key, bytes.to_vec()))
     }

@@ -70,7 +70,9 @@ pub(crate) async fn a_body_that_is_damaged_is_an_error(world: Arc<World>) -> Out
     Ok(())
 }
 
-pub(crate) async fn a_file_that_changes_while_it_is_read_is_a_conflict(world: Arc<World>) -> Outcome {
+pub(crate) async fn a_file_that_changes_while_it_is_read_is_a_conflict(
+    world: Arc<World>,
+) -> Outcome {
     let (body, store, proxy) = behind_proxy(&world, "changes").await?;
     proxy.plan(Fault::Reset, 2 * MEBIBYTE as u64, 1);
     let request = Read { key: "changes".to_owned(), range: None, if_match: None };
