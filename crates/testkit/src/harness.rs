@@ -101,6 +101,11 @@ impl Run {
 
     /// Tries, and takes a panic for a failure.
     fn judge(&self, mode: Mode, trial: &Trial) -> Verdict {
+        let name = format!("{}::{}", trial.group, trial.name);
+        let exceptions = self.stand.subject.exceptions;
+        if let Some((_, reason)) = exceptions.iter().find(|(excepted, _)| *excepted == name) {
+            return Err(Stop::ignored(*reason));
+        }
         let attempt = || self.runtime.block_on(attempt(&self.stand, mode, trial));
         let verdict = catch_unwind(AssertUnwindSafe(attempt));
         verdict.unwrap_or_else(|panic| Err(Stop::failed(said(panic.as_ref()))))

@@ -119,6 +119,7 @@ type Prepare = Box<dyn Fn() -> BoxFuture<'static, Verdict<Fixture>> + Send + Syn
 pub struct Subject {
     pub(crate) backend: &'static Backend,
     pub(crate) variant: Option<&'static str>,
+    pub(crate) exceptions: &'static [(&'static str, &'static str)],
     pub(crate) capability: Capability,
     pub(crate) prepare: Prepare,
 }
@@ -134,7 +135,7 @@ impl Subject {
         F: Future<Output = Verdict<Fixture>> + Send + 'static,
     {
         let prepare: Prepare = Box::new(move || Box::pin(prepare()));
-        Self { backend, variant: None, capability: backend.capability, prepare }
+        Self { backend, variant: None, exceptions: &[], capability: backend.capability, prepare }
     }
 
     /// A backend over a folder of this machine, which the setting `path` names.
@@ -161,6 +162,14 @@ impl Subject {
     #[must_use]
     pub fn against(mut self, server: &'static str) -> Self {
         self.variant = Some(server);
+        self
+    }
+
+    /// The same, when the server itself is known to fail some trials (`group::trial`), each for
+    /// a reason that goes on after "because": they are ignored and say so.
+    #[must_use]
+    pub fn except(mut self, exceptions: &'static [(&'static str, &'static str)]) -> Self {
+        self.exceptions = exceptions;
         self
     }
 

@@ -107,11 +107,15 @@ impl Bucket {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let limit = self.silence_max + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
-        send(cx, limit, request).await
+        // The client's futures are tens of kilobytes, and deep stacks would copy them.
+        send(cx, limit, Box::pin(request)).await
     }
 
     /// The failure of an operation on the bucket.
-    pub(crate) fn error(&self, failure: Failure) -> orbit_core::Error {
+    pub(crate) fn error(&self, mut failure: Failure) -> orbit_core::Error {
+        if failure.status == Some(404) {
+            failure.code = Some("NoSuchBucket".to_owned());
+        }
         error::of(failure).with_context("bucket", &self.name)
     }
 }

@@ -118,15 +118,11 @@ pub(crate) fn of_code(code: Option<&str>, key: &str) -> Error {
     }
 }
 
-/// `told`, with the code, the fields and the cause of the failure's own error.
+/// `told`, with the code and the cause of the failure's own error.
 fn keeping(told: Error, failure: &Failure) -> Error {
     let general = &failure.error;
     let told = match general.vendor_code() {
         Some(code) => told.with_vendor_code(code),
-        None => told,
-    };
-    let told = match general.context().find(|(name, _)| *name == "request_id") {
-        Some((name, id)) => told.with_context(name, id),
         None => told,
     };
     match StdError::source(general) {

@@ -9,6 +9,7 @@ use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream as StoreBytes, DateTime};
 use aws_sdk_s3::types::EncodingType;
 use bytes::Bytes;
+use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use orbit_aws::Failure;
 use orbit_core::{
@@ -59,16 +60,16 @@ impl Bucket {
         request: &ListFiles,
         position: &Position,
     ) -> Result<(Vec<FileEntry>, Option<Position>)> {
-        let ListFiles { prefix, delimited, start_after } = request;
-        let mut list = self.client.list_objects_v2().bucket(&self.name);
-        // Keys may hold what XML cannot.
-        list = list.prefix(self.full(prefix)).encoding_type(EncodingType::Url);
-        list = list.set_delimiter(delimited.then(|| "/".to_owned()));
-        list = match position {
-            Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
-            Position::After(token) => list.continuation_token(token),
+        let plain = self.answer(cx, request, position, None).await;
+        let (answer, is_encoded) = match plain {
+            // Keys may hold what XML cannot. Stores exist that say that they encode them and do
+            // not, so it is asked for only where it must be.
+            Err(failure) if failure.error.kind() == ErrorKind::DataInvalid => {
+                (self.answer(cx, request, position, Some(EncodingType::Url)).await, true)
+            }
+            plain => (plain, false),
         };
-        let answer = self.send(cx, 0, list.send()).await.map_err(|e| self.error(e))?;
+        let answer = answer.map_err(|failure| self.error(failure))?;
         let next = match (answer.is_truncated(), answer.next_continuation_token()) {
             (Some(true), Some(token)) => Some(Position::After(token.to_owned())),
             (Some(true), None) => {
@@ -82,15 +83,32 @@ impl Bucket {
         {
             return Err(self.senseless("the store's listing goes in a circle"));
         }
-        Ok((self.entries(&answer)?, next))
+        Ok((self.entries(&answer, is_encoded)?, next))
+    }
+
+    async fn answer(
+        &self,
+        cx: &Context,
+        request: &ListFiles,
+        position: &Position,
+        encoding: Option<EncodingType>,
+    ) -> Result<ListObjectsV2Output, Failure> {
+        let ListFiles { prefix, delimited, start_after } = request;
+        let mut list = self.client.list_objects_v2().bucket(&self.name);
+        list = list.prefix(self.full(prefix)).set_encoding_type(encoding);
+        list = list.set_delimiter(delimited.then(|| "/".to_owned()));
+        list = match position {
+            Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
+            Position::After(token) => list.continuation_token(token),
+        };
+        self.send(cx, 0, list.send()).await
     }
 
     fn senseless(&self, message: &'static str) -> Error {
         Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
     }
 
-    fn entries(&self, page: &ListObjectsV2Output) -> Result<Vec<FileEntry>> {
-        let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+    fn entries(&self, page: &ListObjectsV2Output, is_encoded: bool) -> Result<Vec<FileEntry>> {
         let key = |text: Option<&str>| {
             let full = match is_encoded {
                 true => decoded(text.unwrap_or_default()),
@@ -142,7 +160,9 @@ impl Bucket {
         let (bucket, open_cx) = (self, cx.clone());
         let bytes = resuming_body(cx, resume, bytes, move |range, etag| {
             let (bucket, cx, key) = (Arc::clone(&bucket), open_cx.clone(), key.clone());
-            async move { Ok(bucket.open(&cx, &key, Some(range), Some(&etag)).await?.bytes) }
+            let open =
+                async move { Ok(bucket.open(&cx, &key, Some(range), Some(&etag)).await?.bytes) };
+            open.boxed()
         });
         Ok(ReadBody { info, range, bytes })
     }
@@ -164,9 +184,10 @@ impl Bucket {
             let (bucket, cx, first) = (Arc::clone(self), cx.clone(), Arc::clone(&first));
             let request = Read { key: key.clone(), range: None, if_match: if_match.clone() };
             async move {
-                let fetch = || bucket.fetch(&cx, &request, range.clone(), &first);
+                let fetch = || bucket.fetch(&cx, &request, range.clone(), &first).boxed();
                 repeat(&cx, ATTEMPTS_MAX, fetch).await
             }
+            .boxed()
         });
         let fetched = fetched.await;
         if let Some(info) = first.get() {

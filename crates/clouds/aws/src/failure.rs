@@ -43,16 +43,19 @@ impl Failure {
         let may_have_worked = match error {
             SdkError::ConstructionFailure(_) => false,
             SdkError::DispatchFailure(_) => !refused_connection,
-            SdkError::ServiceError(_) => matches!(status, Some(500 | 502 | 504)),
+            // Some answers begin as a success and end as an error.
+            SdkError::ServiceError(_) => matches!(status, Some(200..300 | 500 | 502 | 504)),
             _ => true,
         };
         let said = match error {
-            SdkError::ServiceError(service) => of_answer(status, code.as_deref(), service.err()),
+            SdkError::ServiceError(service) => {
+                let mut causes = causes(service.err());
+                if let Some(id) = answer.and_then(request_id) {
+                    causes.0 += &format!(" (request {id})");
+                }
+                of_answer(status, code.as_deref()).with_source(causes)
+            }
             _ => of_transport(error),
-        };
-        let said = match answer.and_then(request_id) {
-            Some(id) => said.with_context("request_id", id),
-            None => said,
         };
         Self { status, region: answer.and_then(region), code, may_have_worked, error: said }
     }
@@ -164,7 +167,8 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
             .with_hint("see `endpoint_url` and `region`")
             .with_retry(AGAIN);
     }
-    if kind == Some(io::ErrorKind::InvalidData) || causes.contains("certificate") {
+    let of_tls = ["certificate", "corrupt message", "InvalidContentType", "tls", "handshake"];
+    if kind == Some(io::ErrorKind::InvalidData) || of_tls.iter().any(|word| causes.contains(word)) {
         return unavailable("no secure connection to the service came about").with_hint(
             "see whether `endpoint_url` speaks TLS and whether its certificate is trusted",
         );
@@ -180,8 +184,7 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
             return Error::new(ErrorKind::QueryInvalid, "the request cannot be sent");
         }
         _ if causes.starts_with("response error") => {
-            return Error::new(ErrorKind::DataInvalid, "the service's answer makes no sense")
-                .with_hint("see whether `endpoint_url` is that of the service");
+            return senseless();
         }
         _ => unavailable("the connection to the service broke"),
     }
@@ -189,8 +192,12 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
 }
 
 /// The answers that every service of this cloud has.
-fn of_answer(status: Option<u16>, code: Option<&str>, error: &dyn StdError) -> Error {
+fn of_answer(status: Option<u16>, code: Option<&str>) -> Error {
     let told = match (code.unwrap_or_default(), status) {
+        ("", Some(200..300)) => senseless(),
+        ("InternalError", _) => {
+            Error::new(ErrorKind::Unavailable, "the service failed").with_retry(AGAIN)
+        }
         (
             "InvalidAccessKeyId"
             | "InvalidClientTokenId"
@@ -243,12 +250,16 @@ fn of_answer(status: Option<u16>, code: Option<&str>, error: &dyn StdError) -> E
         }
         _ => Error::new(ErrorKind::Unexpected, "the service refused the request"),
     };
-    let told = match (code, status) {
+    match (code, status) {
         (Some(code), _) => told.with_vendor_code(code),
         (None, Some(status)) => told.with_vendor_code(status.to_string()),
         (None, None) => told,
-    };
-    told.with_source(Causes(error.to_string()))
+    }
+}
+
+fn senseless() -> Error {
+    Error::new(ErrorKind::DataInvalid, "the service's answer makes no sense")
+        .with_hint("see whether `endpoint_url` is that of the service")
 }
 
 fn request_id(answer: &HttpResponse) -> Option<String> {

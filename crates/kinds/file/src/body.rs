@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, Fuse, StreamExt};
 use orbit_core::{ByteStream, Context, Error, ErrorKind, Event, Result, Retry};
 
 use crate::repeat::Backoff;
@@ -193,6 +193,7 @@ pub(crate) fn parts_of(
     body: ByteStream,
     part_bytes: impl Fn(u32) -> usize + Send + 'static,
 ) -> ByteStream {
+    let body = body.fuse();
     let cutter = Cutter { body, chunk: Bytes::new(), part: BytesMut::new(), number: 0, part_bytes };
     stream::unfold(Some(cutter), |cutter| async move {
         let mut cutter = cutter?;
@@ -205,7 +206,7 @@ pub(crate) fn parts_of(
 }
 
 struct Cutter<F> {
-    body: ByteStream,
+    body: Fuse<ByteStream>,
     chunk: Bytes,
     part: BytesMut,
     number: u32,

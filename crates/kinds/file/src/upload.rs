@@ -123,7 +123,8 @@ pub async fn upload<S: PartStore>(
 ) -> Result<FileInfo> {
     let Write { key, condition, body, size_hint_bytes } = request;
     let sizes = *how;
-    let mut parts = parts_of(body, move |number| sizes.part_bytes(size_hint_bytes, number));
+    let parts = parts_of(body, move |number| sizes.part_bytes(size_hint_bytes, number));
+    let mut parts = parts.fuse().boxed();
     let first = next(cx, &mut parts).await.map_err(nothing_written)?.unwrap_or_default();
     let second = next(cx, &mut parts).await.map_err(nothing_written)?;
     let Some(second) = second else {

@@ -25,6 +25,7 @@ pub use moto::Moto;
 pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
 pub use s3s::S3s;
+use server::listens;
 pub use server::{Launch, Server, free_port};
 
 /// Set to `all`, a missing server is a failure.

@@ -4,9 +4,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use super::{HttpRequest, Launch, Server, ServerError, free_port, http, in_testbed};
+use super::{
+    HttpAnswer, HttpRequest, Launch, Server, ServerError, free_port, http, in_testbed, listens,
+};
+
+/// What a signed request has, signed by nobody.
+const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=anybody/20260101/us-east-1/s3/aws4_request, \
+                      SignedHeaders=host, Signature=0";
 
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -52,8 +57,7 @@ impl Moto {
             ready_timeout: READY_TIMEOUT,
             stop_signal: "INT",
         };
-        let ready = async || TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-        let server = Server::start(launch, ready).await?;
+        let server = Server::start(launch, move || listens(port)).await?;
         let moto = Self { port, _server: server, _folder: folder };
         moto.make_bucket(Self::BUCKET).await?;
         Ok(moto)
@@ -64,12 +68,21 @@ impl Moto {
     /// # Errors
     /// `Failed` when it cannot be made.
     pub async fn make_bucket(&self, name: &str) -> Result<(), ServerError> {
-        let request = HttpRequest::new("PUT", &format!("/{name}"));
-        let answer = http(self.port, &request).await?;
-        match answer.status {
+        match self.ask("PUT", &format!("/{name}")).await?.status {
             200 => Ok(()),
             status => Err(ServerError::failed("making a bucket", status)),
         }
+    }
+
+    /// Asks the store by other means than the client under test; no signature is checked, but
+    /// there must be one.
+    ///
+    /// # Errors
+    /// `Failed` when no answer comes.
+    pub async fn ask(&self, method: &str, path: &str) -> Result<HttpAnswer, ServerError> {
+        let mut request = HttpRequest::new(method, path);
+        request.headers.push(("authorization".to_owned(), SIGNED.to_owned()));
+        http(self.port, &request).await
     }
 
     /// The port on 127.0.0.1.

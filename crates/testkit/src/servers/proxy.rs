@@ -136,7 +136,8 @@ async fn answers(
 /// Whether the fault falls into the next `length` bytes, and where.
 fn due(plan: &Mutex<Plan>, answered: &Mutex<u64>, length: u64) -> Option<(Fault, usize)> {
     let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = std::mem::replace(&mut *answered, *answered + length);
+    let before = *answered;
+    *answered += length;
     let mut plan = lock(plan);
     let fault = plan.fault?;
     let is_here = (before..before + length).contains(&plan.after_bytes);

@@ -5,9 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use super::{Launch, Server, ServerError, free_port, in_testbed};
+use super::{Launch, Server, ServerError, free_port, in_testbed, listens};
 
 const ACCESS_KEY: &str = "orbit-test-key";
 const SECRET_KEY: &str = "orbit-test-secret-8f2c61";
@@ -46,8 +45,7 @@ impl S3s {
             ready_timeout: READY_TIMEOUT,
             stop_signal: "INT",
         };
-        let ready = async || TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-        let server = Server::start(launch, ready).await?;
+        let server = Server::start(launch, move || listens(port)).await?;
         Ok(Self { port, _server: server, folder })
     }
 

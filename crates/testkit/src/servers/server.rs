@@ -108,3 +108,8 @@ pub fn free_port() -> Result<u16, ServerError> {
     let address = listener.and_then(|listener| listener.local_addr());
     Ok(address.map_err(|e| ServerError::failed("looking for a free port", e))?.port())
 }
+
+/// Whether a server on loopback takes connections.
+pub(super) async fn listens(port: u16) -> bool {
+    tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+}

@@ -12,6 +12,8 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::Outcome;
 use crate::world::{Store, World, of_endpoint, of_s3s};
 
+const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
 /// Keeps every field of every span and event as text.
 struct Log(Arc<Mutex<String>>);
 
@@ -83,9 +85,12 @@ pub(crate) async fn no_credential_reaches_a_log(world: Arc<World>) -> Outcome {
         HttpAnswer::new(200, text)
     });
     let sts = sts.await?;
-    let server = HttpServer::start(|request| match request.path.contains("missing") {
-        true => HttpAnswer::new(404, "<Error><Code>NoSuchKey</Code></Error>"),
-        false => HttpAnswer::new(200, "canary-body-5e5e").with("etag", "\"1\""),
+    let server = HttpServer::start(|request| match request.path.as_str() {
+        path if path.contains("list-type") => HttpAnswer::new(200, EMPTY),
+        path if path.contains("missing") => {
+            HttpAnswer::new(404, "<Error><Code>NoSuchKey</Code></Error>")
+        }
+        _ => HttpAnswer::new(200, "canary-body-5e5e").with("etag", "\"1\""),
     });
     let server = server.await?;
     let keys = [
