@@ -106,7 +106,7 @@ fn writing(
         let error = unsupported.unwrap_or_else(|| error::of_request(&failure));
         error.with_source(failure).with_write_effect(WriteEffect::None)
     })?;
-    if let Some(file) = error::foreign_files(&opened.snapshot).next() {
+    if let Some(file) = error::foreign_file(&opened.snapshot, &AllowedRoots::default()) {
         let message = "a table with files outside of its folder is only read";
         let error = Error::new(ErrorKind::Unsupported, message).with_context("file", file);
         return Err(error.with_write_effect(WriteEffect::None));

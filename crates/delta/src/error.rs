@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use delta_kernel::error::Error as KernelError;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
-use deltalake::kernel::{EagerSnapshot, StorageType};
+use deltalake::kernel::{DeletionVectorDescriptor, EagerSnapshot, StorageType};
 use object_store::ObjectStoreExt;
 use orbit_core::{Error, ErrorKind, Result};
 use serde_json::{Deserializer, Value};
@@ -95,30 +95,35 @@ fn is_commit(name: &str) -> bool {
 /// Fails on the first file or deletion vector that is said to lie outside the table's folder
 /// and not in a place that is allowed, before any of them is read.
 pub(crate) fn refuse_foreign_files(snapshot: &EagerSnapshot, allowed: &AllowedRoots) -> Result<()> {
-    match foreign_files(snapshot).find(|file| !allowed.allow(file)) {
+    match foreign_file(snapshot, allowed) {
         Some(file) => Err(outside(&file)),
         None => Ok(()),
     }
 }
 
-/// The files and deletion vectors that are said to lie outside the table's folder.
-pub(crate) fn foreign_files(snapshot: &EagerSnapshot) -> impl Iterator<Item = String> + '_ {
-    snapshot.log_data().iter().flat_map(|file| {
+/// The first file or deletion vector that is said to lie outside the table's folder and that is
+/// not in `allowed`.
+pub(crate) fn foreign_file(snapshot: &EagerSnapshot, allowed: &AllowedRoots) -> Option<String> {
+    let files = snapshot.log_data();
+    let mut foreign = files.iter().flat_map(|file| {
         let path = Some(file.path().into_owned()).filter(|path| is_foreign(path));
-        let vector = file.deletion_vector_descriptor().and_then(|vector| {
-            let place = vector.path_or_inline_dv;
-            let foreign = match vector.storage_type {
-                StorageType::Inline => false,
-                StorageType::AbsolutePath => true,
-                StorageType::UuidRelativePath => {
-                    let prefix = place.len().saturating_sub(ENCODED_UUID_LEN);
-                    place.get(..prefix).is_none_or(|p| p.contains(['/', '\\', '.', ':', '%']))
-                }
-            };
-            foreign.then_some(place)
-        });
-        path.into_iter().chain(vector)
-    })
+        path.into_iter().chain(file.deletion_vector_descriptor().and_then(foreign_vector))
+    });
+    foreign.find(|file| !allowed.allow(file))
+}
+
+/// Where a deletion vector lies, if that is outside of the table's folder.
+fn foreign_vector(vector: DeletionVectorDescriptor) -> Option<String> {
+    let place = vector.path_or_inline_dv;
+    let foreign = match vector.storage_type {
+        StorageType::Inline => false,
+        StorageType::AbsolutePath => true,
+        StorageType::UuidRelativePath => {
+            let prefix = place.len().saturating_sub(ENCODED_UUID_LEN);
+            place.get(..prefix).is_none_or(|p| p.contains(['/', '\\', '.', ':', '%']))
+        }
+    };
+    foreign.then_some(place)
 }
 
 /// A deletion vector's place is a free prefix and a UUID of this many characters.
