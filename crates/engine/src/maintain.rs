@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
-use datafusion::sql::sqlparser::ast::ColumnOption;
+use datafusion::sql::sqlparser::ast::{ColumnOption, DataType as SqlType, TimezoneInfo};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -255,6 +255,11 @@ fn column_of(session: &SessionState, text: &str) -> Result<Field> {
             ColumnOption::Null => {}
             _ => return Err(invalid()),
         }
+    }
+    // DataFusion would drop the zone.
+    if let SqlType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) = column.data_type {
+        let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        return Ok(Field::new(column.name.value, data_type, nullable));
     }
     let cast = format!("CAST(NULL AS {})", column.data_type);
     let Ok(Expr::Cast(cast)) = session.create_logical_expr(&cast, &DFSchema::empty()) else {

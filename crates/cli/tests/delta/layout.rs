@@ -35,10 +35,12 @@ fn optimize_joins_small_files(desk: &Desk) {
     assert_eq!((files(desk).as_str(), desk.wheel_rows()), ("1", before.clone()));
     append(desk, 8..10);
     let before = desk.wheel_rows();
-    desk.orbit(&["delta", "optimize", "drop.prices", "--zorder", "shop,id"]);
+    let answer = desk.orbit(&["delta", "optimize", "drop.prices", "--zorder", "shop,id", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["metrics"]["plannerStrategy"], "zOrder");
     assert_eq!((files(desk).as_str(), desk.wheel_rows()), ("1", before));
-    let script = "print(DeltaTable(path).history(1)[0]['operationParameters']['zOrderBy'])";
-    assert_eq!(desk.wheel.run(&desk.path("prices"), script), r#"["shop","id"]"#);
+    let (code, said) = desk.refused(&["delta", "optimize", "drop.prices", "--zorder", "nothing"]);
+    assert!(code == 4 && said.contains("nothing"), "{said}");
 }
 
 fn vacuum_tells_before_it_deletes(desk: &Desk) {

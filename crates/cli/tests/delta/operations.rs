@@ -75,7 +75,7 @@ fn append_adds_rows(desk: &Desk) {
     let failing = "SELECT 10 / (id - 2) AS id, 1 AS price, 'x' AS shop FROM lake.orders";
     let (code, said) = desk.refused(&["delta", "append", "drop.prices", "--from", failing]);
     assert_eq!(code, 4, "{said}");
-    assert!(said.contains("division by zero"), "{said}");
+    assert!(said.contains("divide by zero"), "{said}");
     assert_eq!(desk.wheel.run(&desk.path("prices"), "print(DeltaTable(path).version())"), "1");
 }
 
@@ -99,7 +99,7 @@ fn overwrite_replaces_rows(desk: &Desk) {
     assert_eq!(desk.wheel_rows(), r#"[[3, 30, "b"], [7, 70, "a"]]"#);
     let wrong = ["delta", "overwrite", "drop.prices", "--where", "shop = 'b'", "--from", from];
     let (_, said) = desk.refused(&wrong);
-    assert!(said.contains("shop"), "{said}");
+    assert!(said.contains("predicate"), "{said}");
     let all = ["delta", "overwrite", "drop.prices", "--from", "SELECT 'x' AS word"];
     let (code, said) = desk.refused(&all);
     assert!(code == 2 && said.contains("--yes"), "{said}");
