@@ -35,6 +35,7 @@ pub fn behaviour(subject: Subject) -> ExitCode {
     let tests = chosen(&run);
     let empty = tests.is_empty();
     let whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.ignored;
+    let whole = whole && run.stand.subject.reported;
     let listing = arguments.list;
     let conclusion = libtest_mimic::run(&arguments, tests);
     let written = if whole && !listing { run.finish() } else { Ok(()) };

@@ -109,6 +109,7 @@ pub struct Subject {
     pub(crate) backend: &'static Backend,
     pub(crate) capability: Capability,
     pub(crate) prepare: Prepare,
+    pub(crate) reported: bool,
 }
 
 impl Subject {
@@ -122,7 +123,7 @@ impl Subject {
         F: Future<Output = Verdict<Fixture>> + Send + 'static,
     {
         let prepare: Prepare = Box::new(move || Box::pin(prepare()));
-        Self { backend, capability: backend.capability, prepare }
+        Self { backend, capability: backend.capability, prepare, reported: true }
     }
 
     /// A backend over a folder of this machine, which the setting `path` names.
@@ -143,6 +144,14 @@ impl Subject {
                 guard: Box::new(folder),
             })
         })
+    }
+
+    /// The same without findings, for a second server of a backend: the support table tells
+    /// what was seen on the first.
+    #[must_use]
+    pub fn unreported(mut self) -> Self {
+        self.reported = false;
+        self
     }
 
     /// The same, when this datasource is known to do less than its backend: trials are chosen

@@ -59,10 +59,11 @@ impl Postgres {
             ready_timeout: READY_TIMEOUT,
             stop_signal: "QUIT",
         };
-        let server = Server::start(launch, async || {
+        let server = Server::start(launch, || {
             let mut probe = client(&psql, port);
             probe.args(["-c", "SELECT 1"]);
-            run_to_end(probe, scratch.path(), READY_TIMEOUT).await.is_ok()
+            let scratch = scratch.path();
+            async move { run_to_end(probe, scratch, READY_TIMEOUT).await.is_ok() }
         });
         let server = server.await?;
         Ok(Self { port, psql, _server: server, scratch, _cluster: cluster })
