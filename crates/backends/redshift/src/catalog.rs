@@ -206,7 +206,9 @@ pub(crate) fn modifiers_sql(origins: &[(u32, i16)]) -> String {
     };
     let origins = origins.iter().map(one).collect::<Vec<_>>().join(" OR ");
     format!(
-        "SELECT a.attrelid, a.attnum, a.atttypmod, a.atttypid FROM pg_catalog.pg_attribute a \
+        "SELECT a.attrelid, a.attnum, CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod \
+         END, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END \
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          WHERE {origins}"
     )
 }

@@ -1,6 +1,6 @@
 //! The SQL of the two servers, and their literals and type names.
 
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 use orbit_core::{
     BooleanForm, DialectLimits, IdentifierCase, IntegerDivision, LimitForm, NullOrder,
     ParameterMarker, SqlDialect,
@@ -8,6 +8,7 @@ use orbit_core::{
 use orbit_sql::SqlForms;
 
 use crate::session::Server;
+use crate::types::SOURCE_TYPE;
 
 /// The most values of a set that are sent.
 pub(crate) const SET_VALUES_MAX: usize = 5000;
@@ -119,12 +120,16 @@ impl SqlForms for Forms {
         })
     }
 
-    fn in_byte_order(&self, text: String) -> String {
+    fn in_byte_order(&self, name: String, field: &Field) -> String {
         match self.server {
             // "Collation sequences": Redshift compares the bytes of UTF-8 and knows no other
             // order.
-            Server::Redshift => text,
-            Server::Postgresql => format!("{text} COLLATE \"C\""),
+            Server::Redshift => name,
+            // What is read as the text of another type is compared as that text.
+            Server::Postgresql if field.metadata().contains_key(SOURCE_TYPE) => {
+                format!("{name}::text COLLATE \"C\"")
+            }
+            Server::Postgresql => format!("{name} COLLATE \"C\""),
         }
     }
 }
@@ -141,7 +146,7 @@ mod tests {
         ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array,
         Int64Array, StringArray, TimestampMicrosecondArray,
     };
-    use arrow_schema::{Field, Schema};
+    use arrow_schema::Schema;
     use orbit_core::{CompareOp, Literal, Predicate, SortKey, TableName};
     use orbit_sql::{ColumnNames, Select, table_name, typed_literal};
 

@@ -12,8 +12,8 @@ use orbit_core::{
 use orbit_sql::{SqlForms, plain_literal, table_name};
 use sqlx::postgres::PgConnection;
 
-use crate::datasource::{Shared, give_back_if_sound};
 use crate::session::execute;
+use crate::shared::{Shared, give_back_if_sound};
 
 /// Rows of one statement at most.
 const STATEMENT_ROWS_MAX: usize = 1000;

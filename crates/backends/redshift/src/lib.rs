@@ -2,6 +2,7 @@
 
 mod binary;
 mod catalog;
+mod columns;
 mod config;
 mod datasource;
 mod dialect;
@@ -12,6 +13,7 @@ mod query;
 mod redshift_catalog;
 mod scan;
 mod session;
+mod shared;
 mod statement;
 mod types;
 mod work;

@@ -11,7 +11,8 @@ use orbit_core::{
 use orbit_sql::{SqlForms, table_name};
 
 use crate::catalog::{Place, number};
-use crate::datasource::{RedshiftDatasource, Shared};
+use crate::datasource::RedshiftDatasource;
+use crate::shared::Shared;
 
 /// The most parts that are made, however many are asked for.
 const PARTS_MAX: usize = 1000;

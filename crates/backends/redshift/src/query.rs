@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use orbit_core::{Effect, Error, ErrorKind, Query, Result, Target};
 use orbit_sql::{ColumnNames, Lexing, Select, SqlForms, Statement, table_name, typed_literal};
 
 use crate::catalog::Place;
 use crate::session::Server;
 use crate::statement::{self, Sort};
-use crate::types::{SourceColumn, is_text, oid, reads_as};
+use crate::types::{SourceColumn, oid, reads_as};
 
 /// What is sent, and what is known of the answer.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ pub(crate) fn of_table(
         Server::Postgresql if natural => Wire::Copy,
         _ => Wire::Text,
     };
-    padded(columns, predicate.as_ref(), order)?;
+    compares_bytes(columns, predicate.as_ref(), order)?;
     let all = schema_of(columns);
     let select = Select {
         columns: chosen.iter().map(|column| expression(forms, server, wire, column)).collect(),
@@ -180,8 +180,9 @@ pub(crate) fn of_table(
     Ok(Plan { sql, schema: Some(delivered), wire, shape: None, counts_only, tells_affected: false })
 }
 
-/// Comparing padded text leaves blanks out at the source and nowhere else.
-fn padded(
+/// Refuses to compare and sort text that the source does not compare by the bytes in which it is
+/// read: padded text, whose blanks do not count, and the text of another type.
+fn compares_bytes(
     columns: &[SourceColumn],
     predicate: Option<&orbit_core::Predicate>,
     order: &[orbit_core::SortKey],
@@ -189,8 +190,10 @@ fn padded(
     let compared = predicate.map_or_else(Vec::new, compared_columns);
     let sorted = order.iter().map(|key| key.column.as_str());
     for name in compared.into_iter().chain(sorted) {
-        let is_padded = |c: &&SourceColumn| c.name == name && is_text(c.oid) && !c.binary_collation;
-        if let Some(column) = columns.iter().find(is_padded) {
+        let otherwise = |c: &&SourceColumn| {
+            c.name == name && c.data_type() == DataType::Utf8 && !c.binary_collation
+        };
+        if let Some(column) = columns.iter().find(otherwise) {
             let message =
                 format!("`{}` is {}, which is not compared by its bytes", name, column.source_type);
             return Err(Error::new(ErrorKind::Unsupported, message).with_context("column", name));
@@ -216,7 +219,7 @@ fn compared_columns(predicate: &orbit_core::Predicate) -> Vec<&str> {
 
 fn expression(forms: &dyn SqlForms, server: Server, wire: Wire, column: &SourceColumn) -> String {
     let name = forms.dialect().quote(&column.name);
-    let read_as_text = column.data_type() == arrow_schema::DataType::Utf8;
+    let read_as_text = column.data_type() == DataType::Utf8;
     match (server, wire, column.oid) {
         // The binary form of the others is not text.
         (_, Wire::Copy, oid::TEXT | oid::VARCHAR | oid::BPCHAR) => name,
@@ -271,7 +274,7 @@ pub(crate) fn of_statement(
         return Ok(plan(bound.text.clone(), query.schema.clone(), shape, false));
     };
     let chosen = wanted(columns, query)?;
-    padded(columns, query.predicate.as_ref(), &query.order)?;
+    compares_bytes(columns, query.predicate.as_ref(), &query.order)?;
     let all = schema_of(columns);
     let select = Select {
         columns: chosen.iter().map(|column| forms.dialect().quote(&column.name)).collect(),

@@ -16,17 +16,17 @@ use futures::{StreamExt, TryStreamExt};
 use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
 use orbit_sql::{ColumnBatch, Lease, append_text};
 use sqlx::postgres::{PgQueryResult, PgRow};
-use sqlx::{AssertSqlSafe, Column, Either, Row, ValueRef};
+use sqlx::{AssertSqlSafe, Either, Row, ValueRef};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::binary::{self, Progress};
-use crate::datasource::Shared;
+use crate::columns::described;
+use crate::error;
 use crate::query::{Plan, Wire, delivered, schema_of};
 use crate::session::{Connector, close_hard, execute};
-use crate::types::{self, SourceColumn, is_text, oid};
+use crate::shared::Shared;
 use crate::work::Work;
-use crate::{catalog, error};
 
 /// Rows of a batch at most.
 const BATCH_ROWS_MAX: usize = 8192;
@@ -108,10 +108,14 @@ impl Reader {
         }
     }
 
-    async fn fail(&mut self, error: Error) {
-        match self.opened.take() {
-            Some(opened) => drop(opened.send(Err(error))),
-            None => drop(self.sink.send(Err(error)).await),
+    fn fail(&mut self, error: Error) {
+        if let Some(opened) = self.opened.take() {
+            return drop(opened.send(Err(error)));
+        }
+        // Whoever reads slowly still learns of it, and nobody waits for that meanwhile.
+        if let Err(mpsc::error::TrySendError::Full(item)) = self.sink.try_send(Err(error)) {
+            let sink = self.sink.clone();
+            tokio::spawn(async move { drop(sink.send(item).await) });
         }
     }
 }
@@ -143,17 +147,17 @@ async fn run(mut job: Job, mut reader: Reader) {
     match end {
         End::Whole if untouched => match settle(lease, aftermath, "COMMIT").await {
             Ok(()) => {}
-            Err(error) => reader.fail(error).await,
+            Err(error) => reader.fail(error),
         },
         End::Failed { error, sound } if sound && untouched => {
             // The failure is what is told, not that of cleaning up after it.
             drop(settle(lease, aftermath, "ROLLBACK").await);
-            reader.fail(error).await;
+            reader.fail(error);
         }
         End::Whole | End::Stopped => discard(lease).await,
         End::Failed { error, .. } => {
             discard(lease).await;
-            reader.fail(error).await;
+            reader.fail(error);
         }
     }
 }
@@ -440,56 +444,4 @@ fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result
     }
     batch.end_row(bytes);
     Ok(())
-}
-
-/// The columns of a row. The driver drops precision and scale, so they are looked up for
-/// columns that come straight from a table; where `exactly` is not asked for, they are not
-/// needed.
-pub(crate) async fn described(
-    shared: &Shared,
-    row: &PgRow,
-    exactly: bool,
-) -> Result<Vec<SourceColumn>> {
-    let mut columns: Vec<_> = row.columns().iter().map(told).collect();
-    let origin = |column: &sqlx::postgres::PgColumn| {
-        Some((column.relation_id()?.0, column.relation_attribute_no()?))
-    };
-    let origins: Vec<_> = row.columns().iter().map(origin).collect();
-    let unclear = |column: &SourceColumn| column.oid == oid::NUMERIC;
-    let mut asked: Vec<_> = columns
-        .iter()
-        .zip(&origins)
-        .filter_map(|(column, origin)| origin.filter(|_| unclear(column)))
-        .collect();
-    asked.sort_unstable();
-    asked.dedup();
-    if asked.is_empty() || !exactly {
-        return Ok(columns);
-    }
-    let answer = shared.side.ask(&catalog::modifiers_sql(&asked)).await?;
-    for (column, origin) in columns.iter_mut().zip(origins) {
-        let Some((relation, number)) = origin.filter(|_| unclear(column)) else { continue };
-        let found = answer.iter().find(|row| {
-            catalog::number(row, 0) == Some(relation)
-                && catalog::number(row, 1) == Some(number)
-                && catalog::number(row, 3) == Some(column.oid)
-        });
-        column.modifier = found.and_then(|row| catalog::number(row, 2)).unwrap_or(-1);
-    }
-    Ok(columns)
-}
-
-fn told(column: &sqlx::postgres::PgColumn) -> SourceColumn {
-    let oid = column.type_info().oid().map_or(0, |oid| oid.0);
-    let named = sqlx::TypeInfo::name(column.type_info()).to_lowercase();
-    let source_type = if named.is_empty() || named == "?" { types::name(oid) } else { named };
-    SourceColumn {
-        name: column.name().to_owned(),
-        oid,
-        modifier: -1,
-        source_type,
-        nullable: true,
-        binary_collation: is_text(oid) && oid != oid::BPCHAR,
-        comment: None,
-    }
 }

@@ -5,7 +5,7 @@
 //! reads or writes values is pinned when a session begins.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,6 +62,8 @@ pub(crate) struct Connector {
     options: PgConnectOptions,
     logins: Arc<dyn Logins>,
     settings: SessionSettings,
+    /// Whether a backslash in a plain literal escapes, as the first session told.
+    backslash_escapes: OnceLock<bool>,
 }
 
 /// A connection and what is known of it.
@@ -128,7 +130,7 @@ impl Connector {
         logins: Arc<dyn Logins>,
         settings: SessionSettings,
     ) -> Self {
-        Self { options, logins, settings }
+        Self { options, logins, settings, backslash_escapes: OnceLock::new() }
     }
 
     /// What pins the session, and the limits that the configuration asks for.
@@ -144,20 +146,34 @@ impl Connector {
                     sql.push_str(&format!("SET query_group TO {};", text_literal(&forms, group)?));
                 }
             }
-            // The interval makes the server see that a client is gone while a statement runs.
+            // The interval makes a server that knows it see that a client is gone while a
+            // statement runs.
             Server::Postgresql => sql.push_str(
                 "SET standard_conforming_strings TO on;SET bytea_output TO hex;\
-                 SET IntervalStyle TO postgres;SET client_connection_check_interval TO 2000;",
+                 SET IntervalStyle TO postgres;SELECT set_config(name, '2000', false) \
+                 FROM pg_settings WHERE name = 'client_connection_check_interval';",
             ),
         }
         Ok(sql)
+    }
+
+    /// The server's own limit of a statement that is set for every session; zero is none.
+    pub(crate) fn statement_timeout_ms(&self) -> u64 {
+        self.settings.statement_timeout_ms
     }
 
     async fn set_up(&self, connection: &mut PgConnection, server: Server) -> Result<bool> {
         execute(connection, self.preamble(server)?).await?;
         // Two backslashes are one where they escape.
         let length = ask(connection, "SELECT LENGTH('\\\\')".to_owned()).await?;
-        Ok(length.first().and_then(|row| row.first()) == Some(&Some("1".to_owned())))
+        let escapes = length.first().and_then(|row| row.first()) == Some(&Some("1".to_owned()));
+        if *self.backslash_escapes.get_or_init(|| escapes) == escapes {
+            return Ok(escapes);
+        }
+        // A literal would end elsewhere than where it was scanned to end.
+        let message = "this session reads backslashes otherwise than the first one";
+        Err(Error::new(ErrorKind::Unavailable, message)
+            .with_hint("set `standard_conforming_strings` alike for all sessions of the user"))
     }
 }
 

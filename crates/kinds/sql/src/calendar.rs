@@ -1,7 +1,5 @@
 //! Days and microseconds as people write them, and back: the proleptic Gregorian calendar.
 
-use std::fmt::Write;
-
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;
 
@@ -45,19 +43,17 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
 pub fn write_date(days: i64, out: &mut String) -> bool {
     let (year, month, day) = civil(days);
     let (year, before_christ) = if year <= 0 { (1 - year, true) } else { (year, false) };
-    // Writing to a text cannot fail.
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}");
+    out.push_str(&format!("{year:04}-{month:02}-{day:02}"));
     before_christ
 }
 
-/// Writes a time of day as `12:34:56.789000`.
+/// Writes a time of day as `12:34:56.789000`, without a fraction of zero.
 pub fn write_time(us: i64, out: &mut String) {
     let (seconds, fraction) = (us / 1_000_000, us % 1_000_000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    // Writing to a text cannot fail.
-    let _ = write!(out, "{hours:02}:{minutes:02}:{seconds:02}");
+    out.push_str(&format!("{hours:02}:{minutes:02}:{seconds:02}"));
     if fraction != 0 {
-        let _ = write!(out, ".{fraction:06}");
+        out.push_str(&format!(".{fraction:06}"));
     }
 }
 

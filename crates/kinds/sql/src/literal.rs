@@ -1,7 +1,5 @@
 //! Arrow values as SQL literals.
 
-use std::fmt::Write;
-
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -136,7 +134,9 @@ fn moment(us: i64, zone: &str) -> String {
     let before_christ = write_date(us.div_euclid(DAY_US), &mut out);
     out.push(' ');
     write_time(us.rem_euclid(DAY_US), &mut out);
-    // Writing to a text cannot fail.
-    let _ = write!(out, "{zone}{}", if before_christ { " BC" } else { "" });
+    out.push_str(zone);
+    if before_christ {
+        out.push_str(" BC");
+    }
     out
 }

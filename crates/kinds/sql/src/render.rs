@@ -1,7 +1,7 @@
 //! `SELECT columns FROM table WHERE predicate ORDER BY .. LIMIT n` in a source's own SQL.
 
 use arrow_array::Array;
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use orbit_core::{
     BooleanForm, Error, ErrorKind, LimitForm, NullOrder, Predicate, Result, SortKey, SqlDialect,
     TableName,
@@ -20,8 +20,9 @@ pub trait SqlForms: Send + Sync {
     /// Bytes as an expression; none when it has no bytes.
     fn binary_literal(&self, bytes: &[u8]) -> Option<String>;
 
-    /// A text expression that compares and sorts by its bytes.
-    fn in_byte_order(&self, text: String) -> String;
+    /// A column of text that compares and sorts by the bytes in which it is read; `field` is the
+    /// one it is read as, and `name` its quoted name.
+    fn in_byte_order(&self, name: String, field: &Field) -> String;
 
     /// Truth as a literal.
     fn boolean_literal(&self, value: bool) -> &'static str {
@@ -40,7 +41,11 @@ pub struct ColumnNames<'a>(pub &'a Schema);
 
 impl ColumnNames<'_> {
     fn data_type(&self, name: &str) -> Result<&DataType> {
-        self.0.field_with_name(name).map(arrow_schema::Field::data_type).map_err(|_| {
+        self.field(name).map(Field::data_type)
+    }
+
+    fn field(&self, name: &str) -> Result<&Field> {
+        self.0.field_with_name(name).map_err(|_| {
             Error::new(ErrorKind::QueryInvalid, format!("there is no column `{name}`"))
                 .with_context("column", name)
         })
@@ -146,9 +151,9 @@ impl Select<'_> {
 
 /// A column as it is compared and sorted.
 fn operand(forms: &dyn SqlForms, names: ColumnNames<'_>, column: &str) -> Result<String> {
-    let text = is_text(names.data_type(column)?);
+    let field = names.field(column)?;
     let name = forms.dialect().quote(column);
-    Ok(if text { forms.in_byte_order(name) } else { name })
+    Ok(if is_text(field.data_type()) { forms.in_byte_order(name, field) } else { name })
 }
 
 /// A predicate, in parentheses where it has parts.

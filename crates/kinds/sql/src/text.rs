@@ -241,11 +241,9 @@ fn timestamp(text: &[u8]) -> Fit<i64> {
         Some(at) => (&clock[..at], zone_offset(&clock[at..])?),
         None => (clock, 0),
     };
-    let us = day.checked_mul(DAY_US).and_then(|us| us.checked_add(time(clock).ok()?));
-    let us = match us {
-        Some(us) => us,
-        None => return Err(time(clock).err().unwrap_or(Misfit::OutOfRange)),
-    };
+    let time = time(clock)?;
+    let us = day.checked_mul(DAY_US).and_then(|us| us.checked_add(time));
+    let us = us.ok_or(Misfit::OutOfRange)?;
     us.checked_sub(offset).ok_or(Misfit::OutOfRange)
 }
 

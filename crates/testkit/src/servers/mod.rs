@@ -7,6 +7,7 @@ mod account;
 mod command;
 mod duckdb;
 mod postgres;
+mod postgres_tls;
 mod redshift_wire;
 mod server;
 
@@ -17,6 +18,7 @@ use libtest_mimic::{Completion, Failed};
 pub use command::{find_program, run_to_end};
 pub use duckdb::Duckdb;
 pub use postgres::Postgres;
+pub use postgres_tls::Secured;
 pub use redshift_wire::{REDSHIFT_CATALOG, RedshiftWire};
 pub use server::{Launch, Server, free_port};
 

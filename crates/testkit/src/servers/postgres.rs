@@ -22,8 +22,9 @@ pub struct Postgres {
     psql: PathBuf,
     // The server ends before its files go.
     _server: Server,
-    scratch: TempDir,
-    _cluster: TempDir,
+    pub(super) scratch: TempDir,
+    pub(super) cluster: TempDir,
+    pub(super) account: Account,
 }
 
 impl Postgres {
@@ -66,7 +67,7 @@ impl Postgres {
             async move { run_to_end(probe, scratch, READY_TIMEOUT).await.is_ok() }
         });
         let server = server.await?;
-        Ok(Self { port, psql, _server: server, scratch, _cluster: cluster })
+        Ok(Self { port, psql, _server: server, scratch, cluster, account })
     }
 
     /// The port on 127.0.0.1.

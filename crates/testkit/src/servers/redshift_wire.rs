@@ -150,10 +150,9 @@ async fn requests(
     refusals: tokio::sync::mpsc::Sender<Vec<u8>>,
 ) -> io::Result<()> {
     loop {
-        let kind = match client.read_u8().await {
-            Ok(kind) => kind,
+        let Ok(kind) = client.read_u8().await else {
             // The client is gone: so is its session.
-            Err(_) => return server.shutdown().await,
+            return server.shutdown().await;
         };
         let length = client.read_u32().await?;
         if kind != b'Q' && kind != b'P' {
