@@ -45,7 +45,12 @@ pub static KNOWN_BACKENDS: &[KnownBackend] = &[
         profiles: MINIMAL,
         is_built: true,
     },
-    planned("redshift", "Amazon Redshift, and PostgreSQL", MINIMAL),
+    KnownBackend {
+        name: "redshift",
+        summary: "Amazon Redshift, and PostgreSQL",
+        profiles: MINIMAL,
+        is_built: true,
+    },
     planned("synapse", "Azure Synapse", MINIMAL),
     planned("bigquery", "Google BigQuery", DATAWAREHOUSE),
     planned("snowflake", "Snowflake", DATAWAREHOUSE),

@@ -14,6 +14,8 @@ pub static LINKED: &[&Backend] = &[
     &orbit_local::BACKEND,
     #[cfg(feature = "s3")]
     &orbit_s3::BACKEND,
+    #[cfg(feature = "redshift")]
+    &orbit_redshift::BACKEND,
 ];
 
 /// The table formats of this build, beside plain files.

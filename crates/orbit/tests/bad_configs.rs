@@ -174,7 +174,7 @@ fn missing_type() {
 #[test]
 fn planned_backend() {
     assert_snapshot!(told(
-        "datasources:\n  redshift:\n    password: hunter2\n  pond:\n    type: gcs\n    bucket_name: x\n"
+        "datasources:\n  synapse:\n    password: hunter2\n  pond:\n    type: gcs\n    bucket_name: x\n"
     ));
 }
 

@@ -34,9 +34,16 @@ impl Account {
             let names = NAMES.join(" or ");
             return Err(ServerError::Missing(format!("there is no account {names} for a server")));
         };
+        let account = Self::Other { uid, gid };
+        account.own(folder)?;
+        Ok(account)
+    }
+
+    /// Gives `folder` to this account.
+    pub(super) fn own(self, folder: &Path) -> Result<(), ServerError> {
+        let Self::Other { uid, gid } = self else { return Ok(()) };
         chown(folder, Some(uid), Some(gid))
-            .map_err(|e| ServerError::failed(format!("giving away {}", folder.display()), e))?;
-        Ok(Self::Other { uid, gid })
+            .map_err(|e| ServerError::failed(format!("giving away {}", folder.display()), e))
     }
 
     /// Makes `command` run as this account.

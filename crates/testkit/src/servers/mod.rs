@@ -11,6 +11,8 @@ mod moto;
 mod postgres;
 mod proxy;
 mod s3s;
+mod postgres_tls;
+mod redshift_wire;
 mod server;
 
 use std::fmt;
@@ -26,6 +28,8 @@ pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
 pub use s3s::S3s;
 use server::listens;
+pub use postgres_tls::Secured;
+pub use redshift_wire::{REDSHIFT_CATALOG, RedshiftWire};
 pub use server::{Launch, Server, free_port};
 
 /// Set to `all`, a missing server is a failure.

@@ -22,8 +22,9 @@ pub struct Postgres {
     psql: PathBuf,
     // The server ends before its files go.
     _server: Server,
-    scratch: TempDir,
-    _cluster: TempDir,
+    pub(super) scratch: TempDir,
+    pub(super) cluster: TempDir,
+    pub(super) account: Account,
 }
 
 impl Postgres {
@@ -59,13 +60,14 @@ impl Postgres {
             ready_timeout: READY_TIMEOUT,
             stop_signal: "QUIT",
         };
-        let server = Server::start(launch, async || {
+        let server = Server::start(launch, || {
             let mut probe = client(&psql, port);
             probe.args(["-c", "SELECT 1"]);
-            run_to_end(probe, scratch.path(), READY_TIMEOUT).await.is_ok()
+            let scratch = scratch.path();
+            async move { run_to_end(probe, scratch, READY_TIMEOUT).await.is_ok() }
         });
         let server = server.await?;
-        Ok(Self { port, psql, _server: server, scratch, _cluster: cluster })
+        Ok(Self { port, psql, _server: server, scratch, cluster, account })
     }
 
     /// The port on 127.0.0.1.

@@ -42,7 +42,10 @@ impl Server {
     ///
     /// # Errors
     /// `Failed` with the end of its log when it ends at once or is not ready in time.
-    pub async fn start(launch: Launch, ready: impl AsyncFn() -> bool) -> Result<Self, ServerError> {
+    pub async fn start<F>(launch: Launch, ready: impl Fn() -> F) -> Result<Self, ServerError>
+    where
+        F: Future<Output = bool>,
+    {
         let Launch { name, mut command, log, ready_timeout, stop_signal } = launch;
         let failed = |e: std::io::Error| ServerError::failed(format!("starting {name}"), e);
         let out = File::create(&log).map_err(failed)?;

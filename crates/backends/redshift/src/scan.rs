@@ -1,0 +1,447 @@
+//! Reading the rows of a statement in a task of its own, which owns the connection.
+//!
+//! Whoever asked may go away at any moment: the task then cancels the statement at the source,
+//! waits until it has ended there, and closes the connection. A connection goes back to the pool
+//! only after its statement has ended by itself. The driver would otherwise read the rest of a
+//! dropped stream before the next statement, and after an unfinished or refused COPY it is one
+//! answer behind: every later query would answer no rows, without an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
+use orbit_sql::{ColumnBatch, Lease, append_text};
+use sqlx::postgres::{PgQueryResult, PgRow};
+use sqlx::{AssertSqlSafe, Either, Row, ValueRef};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use crate::binary::{self, Progress};
+use crate::columns::described;
+use crate::error;
+use crate::query::{Plan, Wire, delivered, schema_of};
+use crate::session::{Connector, close_hard, execute};
+use crate::shared::Shared;
+use crate::work::Work;
+
+/// Rows of a batch at most.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Bytes on the wire of a batch at most, unless one row has more.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Batches that wait for the reader.
+const BATCHES_AHEAD: usize = 2;
+/// Rows that trickle in are handed on after this.
+const FLUSH_AFTER: Duration = Duration::from_millis(200);
+/// How long a cancelled statement may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What has to be done with the session when the statement has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aftermath {
+    /// End the transaction that was begun for it; the statement was of ours.
+    Commit,
+    /// The same, and take back what a statement of the caller's may have set.
+    CommitAndReset,
+    /// Only the latter: there was no transaction.
+    Reset,
+}
+
+/// A statement that is about to be sent.
+pub(crate) struct Job {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cx: Context,
+    pub(crate) lease: Lease<Connector>,
+    pub(crate) work: Arc<Work>,
+    pub(crate) plan: Plan,
+    pub(crate) aftermath: Aftermath,
+}
+
+/// Starts the task; the stream is here once the server has begun to answer.
+pub(crate) async fn start(job: Job) -> Result<BatchStream> {
+    let (opened, schema) = oneshot::channel();
+    let (batches, received) = mpsc::channel(BATCHES_AHEAD);
+    let summary = SummaryHandle::default();
+    let (shared, cx) = (Arc::clone(&job.shared), job.cx.clone());
+    summary.update(|s| s.statement_id = Some(job.work.id.clone()));
+    cx.report(Event::Statement { id: job.work.id.clone() });
+    let reader =
+        Reader { sink: batches, opened: Some(opened), summary: summary.clone(), affected: None };
+    shared.tasks.spawn(run(job, reader));
+    let wait = async { schema.await.unwrap_or_else(|_| Err(lost())) };
+    let schema = cx.run(wait).await?;
+    let items = futures::stream::unfold(received, |mut received| async move {
+        received.recv().await.map(|item| (item, received))
+    });
+    Ok(BatchStream::with_summary(schema, items, summary).bounded_by(&cx))
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Unexpected, "the task that reads the rows is gone")
+}
+
+/// Who reads the rows.
+struct Reader {
+    sink: mpsc::Sender<Result<RecordBatch>>,
+    opened: Option<oneshot::Sender<Result<SchemaRef>>>,
+    summary: SummaryHandle,
+    /// How many rows the server says that it answered or changed.
+    affected: Option<u64>,
+}
+
+impl Reader {
+    fn open(&mut self, schema: SchemaRef) {
+        if let Some(opened) = self.opened.take() {
+            // Nobody waits any more when this fails, which the closed channel tells as well.
+            drop(opened.send(Ok(schema)));
+        }
+    }
+
+    /// Takes the number of rows that the server tells at the end.
+    fn told(&mut self, plan: &Plan, rows: u64) {
+        self.affected = Some(rows);
+        if plan.tells_affected {
+            self.summary.update(|s| s.rows_affected = Some(rows));
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if let Some(opened) = self.opened.take() {
+            return drop(opened.send(Err(error)));
+        }
+        // Whoever reads slowly still learns of it, and nobody waits for that meanwhile.
+        if let Err(mpsc::error::TrySendError::Full(item)) = self.sink.try_send(Err(error)) {
+            let sink = self.sink.clone();
+            tokio::spawn(async move { drop(sink.send(item).await) });
+        }
+    }
+}
+
+/// How reading ended.
+enum End {
+    /// The server said that this was all.
+    Whole,
+    /// Nobody wants the rest, or the datasource is being closed.
+    Stopped,
+    /// It failed.
+    Failed {
+        error: Error,
+        /// The server refused it, and the connection is as good as before.
+        sound: bool,
+    },
+}
+
+async fn run(mut job: Job, mut reader: Reader) {
+    let mut end = pump(&mut job, &mut reader).await;
+    if matches!(end, End::Whole) && reader.opened.is_some() {
+        match shape(&mut job, &mut reader).await {
+            Ok(schema) => reader.open(schema),
+            Err(error) => end = End::Failed { error, sound: false },
+        }
+    }
+    let Job { shared, lease, work, aftermath, .. } = job;
+    let untouched = shared.works.end(&work).await;
+    match end {
+        End::Whole if untouched => match settle(lease, aftermath, "COMMIT").await {
+            Ok(()) => {}
+            Err(error) => reader.fail(error),
+        },
+        End::Failed { error, sound } if sound && untouched => {
+            // The failure is what is told, not that of cleaning up after it.
+            drop(settle(lease, aftermath, "ROLLBACK").await);
+            reader.fail(error);
+        }
+        End::Whole | End::Stopped => discard(lease).await,
+        End::Failed { error, .. } => {
+            discard(lease).await;
+            reader.fail(error);
+        }
+    }
+}
+
+/// The schema of a statement that ended without a row.
+async fn shape(job: &mut Job, reader: &mut Reader) -> Result<SchemaRef> {
+    let Plan { schema, shape, tells_affected, .. } = &job.plan;
+    if let Some(schema) = schema {
+        return Ok(Arc::clone(schema));
+    }
+    let Some(shape) = shape.clone() else { return Ok(Arc::new(schema_of(&[]))) };
+    let connection = &mut job.lease.get()?.connection;
+    let first = sqlx::raw_sql(AssertSqlSafe(shape)).fetch_optional(connection).await;
+    match first {
+        Ok(Some(row)) => {
+            let columns = described(&job.shared, &row, true).await?;
+            Ok(Arc::new(schema_of(&columns)))
+        }
+        // `WITH ... INSERT` is no table, and has changed rows and answered none.
+        Err(e) if job.aftermath == Aftermath::Reset && error::is_of_server(&e) => {
+            if !tells_affected {
+                reader.summary.update(|s| s.rows_affected = reader.affected);
+            }
+            Ok(Arc::new(schema_of(&[])))
+        }
+        Ok(None) => Err(lost()),
+        Err(e) => Err(error::of(e)),
+    }
+}
+
+/// Ends the transaction and gives the connection back.
+async fn settle(mut lease: Lease<Connector>, aftermath: Aftermath, end: &str) -> Result<()> {
+    if aftermath != Aftermath::Reset {
+        let ended = execute(&mut lease.get()?.connection, end.to_owned());
+        timeout(END_TIMEOUT, ended).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "the server does not end the transaction"))
+        })?;
+    }
+    match aftermath {
+        Aftermath::Commit => lease.give_back(),
+        Aftermath::CommitAndReset | Aftermath::Reset => lease.reset_and_give_back().await,
+    }
+    Ok(())
+}
+
+/// Closes the connection; its place in the pool is free only then.
+pub(crate) async fn discard(mut lease: Lease<Connector>) {
+    if let Some(session) = lease.take() {
+        close_hard(session).await;
+    }
+}
+
+/// The rows on the wire.
+enum Rows<'c> {
+    Text(BoxStream<'c, sqlx::Result<Either<PgQueryResult, PgRow>>>),
+    Copy(BoxStream<'c, sqlx::Result<bytes::Bytes>>, Progress),
+}
+
+async fn pump(job: &mut Job, reader: &mut Reader) -> End {
+    let Job { shared, cx, lease, work, plan, .. } = job;
+    let connection = match lease.get() {
+        Ok(session) => &mut session.connection,
+        Err(error) => return End::Failed { error, sound: false },
+    };
+    let closing = shared.closing.clone();
+    let sql = std::mem::take(&mut plan.sql);
+    let mut rows = match plan.wire {
+        Wire::Text => Rows::Text(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection)),
+        Wire::Copy => {
+            let begun = connection.copy_out_raw(&sql);
+            tokio::select! {
+                biased;
+                begun = begun => match begun {
+                    Ok(rows) => Rows::Copy(rows, Progress::default()),
+                    Err(e) => return End::Failed { error: error::of(e), sound: false },
+                },
+                // The server answers only once it has planned, which may take long.
+                () = reader.sink.closed() => {
+                    drop(shared.works.cancel(&shared.side, work).await);
+                    return End::Stopped;
+                }
+            }
+        }
+    };
+    let mut pumping = Pumping { shared, cx, plan, reader, batch: None, result_ended: false };
+    if let (Some(schema), Wire::Copy) = (&pumping.plan.schema, pumping.plan.wire) {
+        let schema = Arc::clone(schema);
+        if let Err(error) = pumping.begin(schema) {
+            return End::Failed { error, sound: false };
+        }
+    }
+    let end = tokio::select! {
+        biased;
+        end = pumping.all(&mut rows) => end,
+        () = closing.cancelled() => {
+            let message = "the datasource was closed while rows were read";
+            End::Failed { error: Error::new(ErrorKind::Unavailable, message), sound: false }
+        }
+    };
+    if matches!(end, End::Stopped | End::Failed { sound: false, .. }) {
+        stop(shared, work, &mut rows).await;
+    }
+    end
+}
+
+/// Cancels the statement and reads on until it has ended.
+async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
+    let stopped = async {
+        if let Err(error) = shared.works.cancel(&shared.side, work).await {
+            tracing::warn!(%error, "a statement could not be cancelled; its connection is closed");
+            return;
+        }
+        // An error ends it, and so does the end itself.
+        match rows {
+            Rows::Text(rows) => while let Some(Ok(_)) = rows.next().await {},
+            Rows::Copy(rows, _) => while let Some(Ok(_)) = rows.next().await {},
+        }
+    };
+    if timeout(END_TIMEOUT, stopped).await.is_err() {
+        tracing::warn!("a cancelled statement did not end in time; its connection is closed");
+    }
+}
+
+/// What a step of reading came to.
+enum Step {
+    Full,
+    End,
+}
+
+struct Pumping<'a> {
+    shared: &'a Shared,
+    cx: &'a Context,
+    plan: &'a Plan,
+    reader: &'a mut Reader,
+    batch: Option<ColumnBatch>,
+    result_ended: bool,
+}
+
+impl Pumping<'_> {
+    fn begin(&mut self, schema: SchemaRef) -> Result<()> {
+        self.batch = Some(ColumnBatch::new(Arc::clone(&schema), BATCH_ROWS_MAX, BATCH_BYTES_MAX)?);
+        self.reader.open(schema);
+        Ok(())
+    }
+
+    async fn all(&mut self, rows: &mut Rows<'_>) -> End {
+        loop {
+            let sink = self.reader.sink.clone();
+            let step = tokio::select! {
+                biased;
+                step = self.fill(rows) => step,
+                () = sink.closed() => return End::Stopped,
+                () = sleep(FLUSH_AFTER) => Ok(Step::Full),
+            };
+            let (ended, sound) = match step {
+                Ok(Step::Full) => (None, false),
+                Ok(Step::End) => (Some(End::Whole), true),
+                Err((error, sound)) => return End::Failed { error, sound },
+            };
+            match self.flush().await {
+                Ok(true) => {}
+                Ok(false) => return End::Stopped,
+                Err(error) => return End::Failed { error, sound },
+            }
+            if let Some(end) = ended {
+                return end;
+            }
+        }
+    }
+
+    /// Hands the rows on; false when nobody wants them.
+    async fn flush(&mut self) -> Result<bool> {
+        let Some(batch) = self.batch.as_mut().filter(|batch| !batch.is_empty()) else {
+            return Ok(true);
+        };
+        let bytes = batch.bytes() as u64;
+        let batch = batch.finish()?;
+        self.cx.report(Event::Rows(batch.num_rows() as u64));
+        self.cx.report(Event::BytesRead(bytes));
+        Ok(self.reader.sink.send(Ok(batch)).await.is_ok())
+    }
+
+    /// Reads until the batch is full or the statement has ended.
+    async fn fill(&mut self, rows: &mut Rows<'_>) -> Result<Step, (Error, bool)> {
+        match rows {
+            Rows::Text(rows) => self.fill_text(rows).await,
+            Rows::Copy(rows, progress) => {
+                let Some(batch) = &mut self.batch else { return Err((lost(), false)) };
+                while !batch.is_full() {
+                    match rows.try_next().await.map_err(|e| (error::of(e), false))? {
+                        Some(message) => {
+                            binary::append(progress, &message, batch).map_err(|e| (e, false))?;
+                        }
+                        None if *progress == Progress::Done => return Ok(Step::End),
+                        None => return Err((cut(), false)),
+                    }
+                }
+                Ok(Step::Full)
+            }
+        }
+    }
+
+    async fn fill_text(
+        &mut self,
+        rows: &mut BoxStream<'_, sqlx::Result<Either<PgQueryResult, PgRow>>>,
+    ) -> Result<Step, (Error, bool)> {
+        loop {
+            if let Some(batch) = &mut self.batch {
+                // The rows of one schema, without a look at anything else.
+                while !batch.is_full() {
+                    match rows.try_next().await.map_err(failed)? {
+                        Some(Either::Right(row)) if !self.result_ended => {
+                            append_row(&row, batch, self.plan.counts_only)
+                                .map_err(|e| (e, false))?;
+                        }
+                        Some(Either::Right(_)) => return Err((second(), false)),
+                        Some(Either::Left(done)) => {
+                            self.result_ended = true;
+                            self.reader.told(self.plan, done.rows_affected());
+                        }
+                        None => return Ok(Step::End),
+                    }
+                }
+                return Ok(Step::Full);
+            }
+            match rows.try_next().await.map_err(failed)? {
+                Some(Either::Right(row)) => {
+                    let schema = self.schema_of(&row).await.map_err(|e| (e, false))?;
+                    self.begin(schema).map_err(|e| (e, false))?;
+                    let Some(batch) = &mut self.batch else { return Err((lost(), false)) };
+                    append_row(&row, batch, self.plan.counts_only).map_err(|e| (e, false))?;
+                }
+                Some(Either::Left(done)) => self.reader.told(self.plan, done.rows_affected()),
+                None => return Ok(Step::End),
+            }
+        }
+    }
+
+    /// The schema that the first row tells, or the planned one if the row can be read so.
+    async fn schema_of(&self, row: &PgRow) -> Result<SchemaRef> {
+        if self.plan.counts_only {
+            return Ok(self.plan.schema.clone().unwrap_or_else(|| Arc::new(schema_of(&[]))));
+        }
+        let columns = described(self.shared, row, self.plan.schema.is_none()).await?;
+        delivered(&columns, self.plan.schema.as_ref())
+    }
+}
+
+fn failed(e: sqlx::Error) -> (Error, bool) {
+    let sound = error::is_of_server(&e);
+    (error::of(e), sound)
+}
+
+fn cut() -> Error {
+    Error::new(ErrorKind::Truncated, "the COPY ended before its end")
+}
+
+fn second() -> Error {
+    Error::new(ErrorKind::Unsupported, "the statement answers a second result")
+}
+
+#[inline]
+fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result<()> {
+    let (mut bytes, mut misfit) = (0, None);
+    if !counts_only {
+        for (index, column) in batch.columns().iter_mut().enumerate() {
+            let value = row.try_get_raw(index).map_err(error::of)?;
+            let appended = if value.is_null() {
+                column.push_null()
+            } else {
+                // A value that is not null has bytes.
+                let text = value.as_bytes().unwrap_or_default();
+                bytes += text.len();
+                append_text(column, text)
+            };
+            if let Err(why) = appended {
+                misfit = Some((index, why));
+                break;
+            }
+        }
+    }
+    if let Some((index, why)) = misfit {
+        return Err(batch.misfit(index, why));
+    }
+    batch.end_row(bytes);
+    Ok(())
+}

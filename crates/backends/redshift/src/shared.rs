@@ -1,0 +1,269 @@
+//! What the operations and their tasks share: the pool, the statements at work, and the steps
+//! that several operations take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orbit_core::{
+    BatchStream, Context, Effect, Error, ErrorKind, Query, Result, TableStatistics, Target,
+};
+use orbit_sql::{Lease, Pool, SqlForms, table_name};
+use sqlx::AssertSqlSafe;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::{self, Place};
+use crate::columns::described;
+use crate::dialect::Forms;
+use crate::query::{self, Plan, Wire, bind, no_table, place};
+use crate::scan::{self, Aftermath, Job};
+use crate::session::{Connector, Server, TextRow, ask, execute};
+use crate::statement::{Sort, shape_sql};
+use crate::types::SourceColumn;
+use crate::work::{Side, Works};
+use crate::{error, redshift_catalog};
+
+/// How long ending a transaction may take.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the operations and their tasks share.
+pub(crate) struct Shared {
+    pub(crate) pool: Pool<Connector>,
+    pub(crate) side: Side,
+    pub(crate) works: Works,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+    pub(crate) forms: Forms,
+    pub(crate) server: Server,
+    /// Where a bare table name is looked up.
+    pub(crate) schema: String,
+}
+
+impl Shared {
+    pub(crate) fn place(&self, name: &orbit_core::TableName) -> Result<Place> {
+        place(name, &self.schema)
+    }
+
+    /// A small answer of the server, over the pool.
+    pub(crate) async fn question(&self, cx: &Context, sql: String) -> Result<Vec<TextRow>> {
+        let mut lease = self.pool.acquire(cx).await?;
+        let answer = cx.run(ask(&mut lease.get()?.connection, sql)).await;
+        give_back_if_sound(lease, answer.as_ref().err());
+        answer
+    }
+
+    /// The columns of a table.
+    async fn columns(
+        &self,
+        lease: &mut Lease<Connector>,
+        place: &Place,
+    ) -> Result<Vec<SourceColumn>> {
+        let connection = &mut lease.get()?.connection;
+        let found = match self.server {
+            Server::Postgresql => {
+                let sql = catalog::columns_sql(&self.forms, place)?;
+                catalog::columns_of(&ask(connection, sql).await?)?
+            }
+            Server::Redshift => {
+                let sql = redshift_catalog::columns_sql(&self.forms, place)?;
+                match redshift_catalog::columns_of(&ask(connection, sql).await?)? {
+                    None => {
+                        let sql = redshift_catalog::late_binding_sql(&self.forms, place)?;
+                        redshift_catalog::columns_of(&ask(connection, sql).await?)?
+                    }
+                    found => found,
+                }
+            }
+        };
+        found.ok_or_else(|| no_table(place))
+    }
+
+    /// The columns of a table, over the pool.
+    pub(crate) async fn describe(&self, cx: &Context, place: &Place) -> Result<Vec<SourceColumn>> {
+        let mut lease = self.pool.acquire(cx).await?;
+        let found = cx.run(self.columns(&mut lease, place)).await;
+        match &found {
+            Err(error) if error.kind() == ErrorKind::NotFound => lease.give_back(),
+            other => give_back_if_sound(lease, other.as_ref().err()),
+        }
+        found
+    }
+
+    /// What the server keeps about a table; nothing where the user may not see it.
+    pub(crate) async fn statistics(&self, cx: &Context, place: &Place) -> Result<TableStatistics> {
+        let sql = match self.server {
+            Server::Postgresql => catalog::statistics_sql(&self.forms, place)?,
+            Server::Redshift => redshift_catalog::statistics_sql(&self.forms, place)?,
+        };
+        match self.question(cx, sql).await {
+            Ok(rows) if self.server == Server::Redshift => {
+                Ok(redshift_catalog::statistics_of(&rows))
+            }
+            Ok(rows) => Ok(catalog::statistics_of(&rows)),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Ok(TableStatistics::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The columns of a statement, without running it.
+    pub(crate) async fn shape(&self, cx: &Context, sql: String) -> Result<Vec<SourceColumn>> {
+        let mut lease = self.pool.acquire(cx).await?;
+        let found = cx.run(async {
+            self.begin(cx, &mut lease, None).await?;
+            let connection = &mut lease.get()?.connection;
+            let first = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(&mut *connection).await;
+            execute(connection, "ROLLBACK".to_owned()).await?;
+            first.map_err(error::of)
+        });
+        let row = match found.await {
+            Ok(row) => row,
+            Err(error) => {
+                give_back_if_sound(lease, Some(&error));
+                return Err(error);
+            }
+        };
+        lease.reset_and_give_back().await;
+        let unsaid = || Error::new(ErrorKind::DataInvalid, "the server does not tell the columns");
+        described(self, &row.ok_or_else(unsaid)?, true).await
+    }
+
+    /// Begins a transaction in which nothing is written, with the time that is left. A table
+    /// that is named is locked against changes of its columns.
+    async fn begin(
+        &self,
+        cx: &Context,
+        lease: &mut Lease<Connector>,
+        table: Option<&Place>,
+    ) -> Result<()> {
+        let mut sql = format!(
+            "BEGIN READ ONLY;{}",
+            timeout_sql(cx, "LOCAL ", self.pool.connect().statement_timeout_ms())
+        );
+        if let Some(place) = table.filter(|_| self.server == Server::Postgresql) {
+            let name = table_name(self.forms.dialect(), &place.name());
+            sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
+        }
+        execute(&mut lease.get()?.connection, sql).await.map(drop)
+    }
+
+    async fn roll_back(&self, mut lease: Lease<Connector>) {
+        let Ok(session) = lease.get() else { return };
+        let ended = execute(&mut session.connection, "ROLLBACK".to_owned());
+        if matches!(timeout(END_TIMEOUT, ended).await, Ok(Ok(_))) {
+            lease.give_back();
+        }
+    }
+
+    pub(crate) async fn query_table(
+        self: &Arc<Self>,
+        cx: &Context,
+        query: &Query,
+        place: Place,
+    ) -> Result<BatchStream> {
+        let mut lease = self.pool.acquire(cx).await?;
+        let planned = cx.run(async {
+            self.begin(cx, &mut lease, Some(&place)).await?;
+            let columns = self.columns(&mut lease, &place).await?;
+            query::of_table(&self.forms, self.server, &place, &columns, query)
+        });
+        match planned.await {
+            Ok(plan) => self.start(cx, lease, plan, Aftermath::Commit).await,
+            Err(error) => {
+                self.roll_back(lease).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn query_statement(
+        self: &Arc<Self>,
+        cx: &Context,
+        query: &Query,
+        text: &str,
+    ) -> Result<BatchStream> {
+        let bound = bind(&self.forms, query, text)?;
+        let names = match &bound.sort {
+            _ if !query::is_cut(query) => None,
+            query_sort if *query_sort == Sort::Rows => {
+                Some(self.shape(cx, shape_sql(&bound.text)).await?)
+            }
+            _ => {
+                let message = "rows of this statement are not filtered, sorted or cut";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        };
+        let plan = query::of_statement(&self.forms, &bound, query, names.as_deref())?;
+        let mut lease = self.pool.acquire(cx).await?;
+        if query.effect == Effect::Read {
+            cx.run(self.begin(cx, &mut lease, None)).await?;
+            return self.start(cx, lease, plan, Aftermath::CommitAndReset).await;
+        }
+        let limit = timeout_sql(cx, "", self.pool.connect().statement_timeout_ms());
+        if !limit.is_empty() {
+            cx.run(execute(&mut lease.get()?.connection, limit)).await?;
+        }
+        self.start(cx, lease, plan, Aftermath::Reset).await
+    }
+
+    async fn start(
+        self: &Arc<Self>,
+        cx: &Context,
+        mut lease: Lease<Connector>,
+        plan: Plan,
+        aftermath: Aftermath,
+    ) -> Result<BatchStream> {
+        let work = self.works.begin(lease.get()?.process);
+        let (shared, cx) = (Arc::clone(self), cx.clone());
+        scan::start(Job { shared, cx, lease, work, plan, aftermath }).await
+    }
+
+    /// The statement that a query comes to, for those that do not run it.
+    pub(crate) async fn statement_of(&self, cx: &Context, query: &Query) -> Result<String> {
+        query::check(query)?;
+        match &query.target {
+            Target::Table(table) => {
+                let place = self.place(&table.name)?;
+                let columns = self.describe(cx, &place).await?;
+                // The text form is the statement itself.
+                let plan = query::of_table(&self.forms, Server::Redshift, &place, &columns, query)?;
+                debug_assert_eq!(plan.wire, Wire::Text);
+                Ok(plan.sql)
+            }
+            Target::Statement { text, .. } => {
+                let bound = bind(&self.forms, query, text)?;
+                let names = match query::is_cut(query) {
+                    true => Some(self.shape(cx, shape_sql(&bound.text)).await?),
+                    false => None,
+                };
+                Ok(query::of_statement(&self.forms, &bound, query, names.as_deref())?.sql)
+            }
+        }
+    }
+}
+
+/// Sets the server's own limit to the time that is left, where that is less than `most_ms`
+/// (zero is no limit), if there is a deadline.
+fn timeout_sql(cx: &Context, scope: &str, most_ms: u64) -> String {
+    let Some(left) = cx.remaining() else { return String::new() };
+    let most = if most_ms == 0 { TIMEOUT_MS_MAX } else { most_ms.into() };
+    // Zero would be no limit at all.
+    let left = left.as_millis().min(most).clamp(1, TIMEOUT_MS_MAX);
+    format!("SET {scope}statement_timeout TO {left};")
+}
+
+/// The longest time that both servers take.
+const TIMEOUT_MS_MAX: u128 = 2_000_000_000;
+
+/// Lends the connection again unless something else than the server's answer failed.
+pub(crate) fn give_back_if_sound(lease: Lease<Connector>, error: Option<&Error>) {
+    let sound = match error {
+        None => true,
+        Some(error) => error.vendor_code().is_some_and(|code| !code.starts_with("57P")),
+    };
+    if sound {
+        lease.give_back();
+    }
+}

@@ -1,0 +1,132 @@
+//! Statements that are at work, and how they are stopped.
+//!
+//! The driver keeps the key of the protocol's own cancel request to itself, so a statement is
+//! cancelled by its process from a connection outside of the pool, which is there also when all
+//! others are lent.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use orbit_core::{Error, ErrorKind, Result};
+use orbit_sql::Pool;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::session::{Connector, Session, TextRow, ask};
+
+/// How long a question on the side may take.
+const SIDE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The reserved connection: it cancels, and answers small questions while rows stream.
+pub(crate) struct Side {
+    pool: Pool<Connector>,
+    connection: Mutex<Option<Session>>,
+}
+
+impl Side {
+    /// The reserved connection, which is open already.
+    pub(crate) fn new(pool: Pool<Connector>, session: Session) -> Self {
+        Self { pool, connection: Mutex::new(Some(session)) }
+    }
+
+    /// A small answer; a connection that died while it was idle is opened again, once.
+    pub(crate) async fn ask(&self, sql: &str) -> Result<Vec<TextRow>> {
+        let mut kept = self.connection.lock().await;
+        if let Some(mut session) = kept.take()
+            && let Ok(Ok(answer)) =
+                timeout(SIDE_TIMEOUT, ask(&mut session.connection, sql.to_owned())).await
+        {
+            *kept = Some(session);
+            return Ok(answer);
+        }
+        let fresh = async {
+            let mut session = self.pool.open().await?;
+            let answer = ask(&mut session.connection, sql.to_owned()).await?;
+            Ok((session, answer))
+        };
+        let late = || Error::new(ErrorKind::Unavailable, "the server does not answer");
+        let (session, answer) =
+            timeout(SIDE_TIMEOUT, fresh).await.unwrap_or_else(|_| Err(late()))?;
+        *kept = Some(session);
+        Ok(answer)
+    }
+
+    async fn cancel(&self, process: i32) -> Result<()> {
+        self.ask(&format!("SELECT pg_cancel_backend({process})")).await.map(drop)
+    }
+
+    /// Closes it.
+    pub(crate) async fn close(&self) {
+        drop(self.connection.lock().await.take());
+    }
+}
+
+/// A statement on its connection.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) id: String,
+    process: i32,
+    number: u64,
+    /// Held while it is being cancelled, so that the cancel cannot meet a later statement.
+    ended: Mutex<bool>,
+    cancelled: AtomicBool,
+}
+
+/// The statements of an instance.
+#[derive(Debug, Default)]
+pub(crate) struct Works {
+    issued: AtomicU64,
+    running: std::sync::Mutex<HashMap<u64, Arc<Work>>>,
+}
+
+impl Works {
+    /// A statement that is about to be sent over the connection of `process`. Its id says which
+    /// statement of which connection it is, so that a later one is never meant.
+    pub(crate) fn begin(&self, process: i32) -> Arc<Work> {
+        let number = self.issued.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{process}.{number}");
+        let (ended, cancelled) = (Mutex::new(false), AtomicBool::new(false));
+        let work = Arc::new(Work { id, process, number, ended, cancelled });
+        self.running().insert(number, Arc::clone(&work));
+        work
+    }
+
+    /// The statement has ended. Answers whether nobody tried to cancel it, so that its
+    /// connection may be lent again.
+    pub(crate) async fn end(&self, work: &Work) -> bool {
+        *work.ended.lock().await = true;
+        self.running().remove(&work.number);
+        !work.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Cancels it, unless it has ended.
+    pub(crate) async fn cancel(&self, side: &Side, work: &Work) -> Result<()> {
+        let ended = work.ended.lock().await;
+        if *ended {
+            return Ok(());
+        }
+        work.cancelled.store(true, Ordering::Relaxed);
+        side.cancel(work.process).await
+    }
+
+    /// Cancels the statement of this id.
+    pub(crate) async fn cancel_by_id(&self, side: &Side, id: &str) -> Result<()> {
+        let number = id.split_once('.').and_then(|(_, number)| number.parse::<u64>().ok());
+        let Some(number) = number.filter(|n| *n < self.issued.load(Ordering::Relaxed)) else {
+            return Err(Error::new(ErrorKind::NotFound, "no statement has this id")
+                .with_context("statement", id)
+                .with_hint("a statement is cancelled by the process that started it"));
+        };
+        let work = self.running().get(&number).filter(|work| work.id == id).cloned();
+        match work {
+            Some(work) => self.cancel(side, &work).await,
+            None => Ok(()),
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Work>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

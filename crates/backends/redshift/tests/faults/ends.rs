@@ -1,0 +1,153 @@
+//! What ends early leaves nothing at the source and right answers behind it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use orbit_core::{Context, Effect, ErrorKind, Query};
+
+use arrow_array::cast::AsArray;
+
+use crate::{Attempt, Stage, cx, first_number, gather, kind_of, read, rows, sql, table};
+
+/// A COPY and a text stream dropped half way and a COPY that is refused leave a pool of one
+/// connection that answers rightly.
+pub(crate) async fn early_ends_leave_right_answers(stage: &Stage) -> Attempt {
+    stage.prepare("CREATE TABLE broken AS SELECT 1::bigint AS id; CREATE VIEW failing AS SELECT 1 / (id - 1) AS id FROM broken").await;
+    let datasource = stage.connect(&[("connection_pool_size", "1")]).await?;
+    for query in [table("series"), Query::statement("SELECT * FROM series", Effect::Read)] {
+        let mut stream = sql(&datasource).query(&cx(), query).await?;
+        stream.next().await.ok_or("the stream is empty")??;
+        drop(stream);
+    }
+    let refused = read(&datasource, table("failing")).await;
+    ensure!(refused.is_err(), "a division by zero answers {refused:?}");
+    for i in 0..100_i64 {
+        let answer = rows(&datasource, &format!("SELECT {i}::bigint")).await?;
+        ensure!(first_number(&answer) == Some(i), "answer {i} is {answer:?}");
+    }
+    Ok(datasource.close().await?)
+}
+
+pub(crate) async fn many_queries_on_few_connections(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[("application_name", "orbit-many")]).await?;
+    let all = (0..200_i64).map(|i| {
+        let datasource = Arc::clone(&datasource);
+        tokio::spawn(async move {
+            let text = format!("SELECT {i}::bigint, pg_sleep(0.01)::text");
+            rows(&datasource, &text).await.map(|answer| first_number(&answer) == Some(i))
+        })
+    });
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-many'";
+    for right in futures::future::join_all(all).await {
+        ensure!(right.map_err(|e| e.to_string())??, "an answer is another query's");
+    }
+    let connections = stage.counted(open).await;
+    ensure!(connections <= 11, "{connections} connections for a pool of 10");
+    let panicked = tokio::spawn({
+        let datasource = Arc::clone(&datasource);
+        async move {
+            let (query, cx) = (Query::statement("SELECT pg_sleep(50)", Effect::Read), cx());
+            let stream = sql(&datasource).query(&cx, query);
+            tokio::select! {
+                _ = stream => {},
+                () = tokio::time::sleep(Duration::from_millis(200)) => panic!("a reader panics"),
+            }
+        }
+    });
+    ensure!(panicked.await.is_err(), "the reader did not panic");
+    datasource.close().await?;
+    for _ in 0..50 {
+        if stage.counted(open).await == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err("connections are left after closing".into())
+}
+
+pub(crate) async fn cancelled_within_a_second(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%cancel-me%' AND pid <> pg_backend_pid()";
+    let query = || Query::statement("SELECT pg_sleep(600), 'cancel-me'", Effect::Read);
+    for way in ["drop", "token", "deadline"] {
+        let token = tokio_util::sync::CancellationToken::new();
+        let context = Context::builder().cancellation(token.clone());
+        let context = match way {
+            "deadline" => context.timeout(Duration::from_millis(1500)).build(),
+            _ => context.build(),
+        };
+        let asked = {
+            let datasource = Arc::clone(&datasource);
+            tokio::spawn(async move { sql(&datasource).query(&context, query()).await.map(drop) })
+        };
+        while stage.counted(busy).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        match way {
+            "drop" => asked.abort(),
+            "token" => token.cancel(),
+            _ => drop(asked.await),
+        }
+        let begun = Instant::now();
+        while stage.counted(busy).await > 0 {
+            let waited = begun.elapsed();
+            ensure!(waited < Duration::from_secs(1), "after {way} it is at work for {waited:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    Ok(datasource.close().await?)
+}
+
+pub(crate) async fn an_exhausted_pool_says_so(stage: &Stage) -> Attempt {
+    let settings = [("connection_pool_size", "1"), ("acquire_timeout_ms", "300")];
+    let datasource = stage.connect(&settings).await?;
+    let held = sql(&datasource).query(&cx(), table("series")).await?;
+    let kind = kind_of(&datasource, "SELECT 1", Effect::Read).await;
+    ensure!(kind == Some(ErrorKind::ResourceExhausted), "it is {kind:?}");
+    drop(held);
+    let begun = Instant::now();
+    while let Err(error) = rows(&datasource, "SELECT 1").await {
+        ensure!(begun.elapsed() < Duration::from_secs(5), "the connection is not free: {error}");
+    }
+    Ok(datasource.close().await?)
+}
+
+pub(crate) async fn a_killed_server_process_is_an_error(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[("application_name", "orbit-killed")]).await?;
+    for query in [table("series"), Query::statement("SELECT * FROM series", Effect::Read)] {
+        let mut stream = sql(&datasource).query(&cx(), query).await?;
+        stream.next().await.ok_or("the stream is empty")??;
+        stage
+            .counted(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE \
+                       application_name = 'orbit-killed'",
+            )
+            .await;
+        let mut ended = None;
+        while let Some(item) = stream.next().await {
+            ended = item.err();
+        }
+        let kind = ended.map(|e| e.kind());
+        ensure!(kind == Some(ErrorKind::Unavailable), "a killed stream ends as {kind:?}");
+        rows(&datasource, "SELECT 1").await?;
+    }
+    Ok(datasource.close().await?)
+}
+
+pub(crate) async fn the_deadline_is_the_servers_too(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[("statement_timeout_ms", "300")]).await?;
+    let query = Query::statement("SELECT pg_sleep(60)", Effect::Read);
+    let bare = Context::builder().build();
+    let kind = match sql(&datasource).query(&bare, query).await {
+        Ok(stream) => gather(stream).await.err(),
+        Err(error) => Some(error),
+    };
+    let kind = kind.map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::Timeout), "it is {kind:?}");
+    let left = rows(&datasource, "SELECT current_setting('statement_timeout')").await?;
+    let left = left.first().map(|b| b.column(0).as_string::<i32>().value(0).to_owned());
+    ensure!(left.as_deref().is_some_and(|t| t.ends_with("ms")), "the server's limit is {left:?}");
+    Ok(datasource.close().await?)
+}
