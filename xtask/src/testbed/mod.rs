@@ -45,7 +45,8 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 3] = [&postgres::Postgres, &python::DUCKDB, &python::PEERS];
+const FIXTURES: [&dyn Fixture; 4] =
+    [&postgres::Postgres, &python::DUCKDB, &python::FAKESNOW, &python::PEERS];
 
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {

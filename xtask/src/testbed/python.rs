@@ -1,5 +1,5 @@
-//! Python packages in a virtual environment of their own: DuckDB as a second opinion, and the
-//! engines that benchmarks compare with.
+//! Python packages in a virtual environment of their own: DuckDB as a second opinion, fakesnow in
+//! place of Snowflake, and the engines that benchmarks compare with.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,14 @@ pub(super) const DUCKDB: Python = Python {
     by_default: true,
     variable: "ORBIT_DUCKDB_PYTHON",
     packages: &["duckdb==1.5.5"],
+};
+
+pub(super) const FAKESNOW: Python = Python {
+    name: "fakesnow",
+    by_default: true,
+    variable: "ORBIT_FAKESNOW_PYTHON",
+    // Newer connectors lack a module that fakesnow needs.
+    packages: &["fakesnow[server]==0.12.1", "snowflake-connector-python==4.8.1"],
 };
 
 pub(super) const PEERS: Python = Python {
@@ -74,7 +82,7 @@ impl Fixture for Python {
 }
 
 impl Python {
-    /// The testkit looks for DuckDB here.
+    /// The testkit looks for DuckDB and fakesnow here.
     fn folder(&self) -> Result<PathBuf> {
         Ok(shell::cache()?.join("testbed").join(self.name))
     }

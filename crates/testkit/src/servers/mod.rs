@@ -6,6 +6,7 @@
 mod account;
 mod command;
 mod duckdb;
+mod fakesnow;
 mod postgres;
 mod server;
 
@@ -15,6 +16,7 @@ use libtest_mimic::{Completion, Failed};
 
 pub use command::{find_program, run_to_end};
 pub use duckdb::Duckdb;
+pub use fakesnow::Fakesnow;
 pub use postgres::Postgres;
 pub use server::{Launch, Server, free_port};
 
