@@ -78,7 +78,7 @@ impl Fakesnow {
         let ready = async || tokio::net::TcpStream::connect(address).await.is_ok();
         let server = Server::start(launch, ready).await?;
         let server = Self { python, port, _server: server, scratch };
-        server.run(&[]).await?;
+        server.run(Vec::new()).await?;
         Ok(server)
     }
 
@@ -96,10 +96,10 @@ impl Fakesnow {
     ///
     /// # Errors
     /// `Failed` when one of them does.
-    pub async fn run(&self, statements: &[String]) -> Result<(), ServerError> {
+    pub async fn run(&self, statements: Vec<String>) -> Result<(), ServerError> {
         let file = self.scratch.path().join("statements.json");
         let failed = |e: std::io::Error| ServerError::failed(file.display(), e);
-        let text = serde_json::to_string(statements).map_err(std::io::Error::from);
+        let text = serde_json::to_string(&statements).map_err(std::io::Error::from);
         text.and_then(|text| std::fs::write(&file, text)).map_err(failed)?;
         let mut command = Command::new(&self.python);
         command.args(["-c", RUN]).arg(self.port.to_string()).args(self.parent()).arg(&file);
