@@ -48,7 +48,12 @@ pub static KNOWN_BACKENDS: &[KnownBackend] = &[
     planned("redshift", "Amazon Redshift, and PostgreSQL", MINIMAL),
     planned("synapse", "Azure Synapse", MINIMAL),
     planned("bigquery", "Google BigQuery", DATAWAREHOUSE),
-    planned("snowflake", "Snowflake", DATAWAREHOUSE),
+    KnownBackend {
+        name: "snowflake",
+        summary: "Snowflake",
+        profiles: DATAWAREHOUSE,
+        is_built: true,
+    },
     planned("databricks", "Databricks SQL and Unity Catalog", DATALAKE),
     planned("s3", "Amazon S3 and what speaks like it", DATALAKE),
     planned("gcs", "Google Cloud Storage", DATALAKE),

@@ -12,6 +12,8 @@ use orbit_engine::TableFormat;
 pub static LINKED: &[&Backend] = &[
     #[cfg(feature = "local")]
     &orbit_local::BACKEND,
+    #[cfg(feature = "snowflake")]
+    &orbit_snowflake::BACKEND,
 ];
 
 /// The table formats of this build, beside plain files.
