@@ -56,7 +56,7 @@ fn written(array: &ArrayRef) -> Result<Texts> {
         DataType::Date32 | DataType::Time64(_) => text(array, ""),
         DataType::Timestamp(unit, zone) => {
             let plain = cast(array, &DataType::Timestamp(*unit, None))?;
-            text(&plain, if zone.is_some() { " +00:00" } else { "" })
+            text(&plain, if zone.is_some() { "+00:00" } else { "" })
         }
         _ => bound(array),
     }

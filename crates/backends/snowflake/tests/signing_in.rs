@@ -50,7 +50,7 @@ impl Key {
                 ("ENCRYPTED PRIVATE KEY", info)
             }
         };
-        let path = self.folder.path().join(passphrase.unwrap_or("plain"));
+        let path = self.folder.path().join(passphrase.map_or("plain", |_| "encrypted"));
         std::fs::write(&path, document.to_pem(label, LineEnding::LF).unwrap().as_bytes()).unwrap();
         path
     }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use super::{Launch, Server, ServerError, free_port, run_to_end, variable};
 
@@ -15,15 +16,23 @@ const DATABASE: &str = "ORBIT";
 const SCHEMA: &str = "PUBLIC";
 
 /// Serves on the port that is its argument. A null among bound values is let through, which the
-/// server itself takes for a text and fails on.
+/// server itself takes for a text and fails on; and requests are taken one by one, since it
+/// refuses a second statement of a session, which the service runs beside the first.
 const SERVE: &str = r"
+import asyncio
 import sys
 import uvicorn
 import fakesnow.server as server
 
+alone = asyncio.Lock()
+
+async def one_by_one(scope, receive, send):
+    async with alone if scope['type'] == 'http' else asyncio.Lock():
+        await server.app(scope, receive, send)
+
 read = server.from_binding
 server.from_binding = lambda binding: None if binding['value'] is None else read(binding)
-uvicorn.run(server.app, host='127.0.0.1', port=int(sys.argv[1]), log_level='warning')
+uvicorn.run(one_by_one, host='127.0.0.1', port=int(sys.argv[1]), log_level='warning')
 ";
 
 /// Runs the statements of a JSON file through the vendor's own client.
@@ -74,8 +83,7 @@ impl Fakesnow {
             ready_timeout: READY_TIMEOUT,
             stop_signal: "TERM",
         };
-        let address = ("127.0.0.1", port);
-        let ready = async || tokio::net::TcpStream::connect(address).await.is_ok();
+        let ready = move || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() };
         let server = Server::start(launch, ready).await?;
         let server = Self { python, port, _server: server, scratch };
         server.run(Vec::new()).await?;

@@ -76,7 +76,7 @@ fn own_statements() -> Verdict<Statements> {
     let row = RecordBatch::try_from_iter([("ONE", one)]).map_err(unbuildable)?;
     Ok(Statements {
         read: Some(("SELECT 1::NUMBER(18,0) AS one".to_owned(), row.clone())),
-        parameters: Some(("SELECT ?::NUMBER(18,0) AS one".to_owned(), row)),
+        parameters: Some(("SELECT CAST(? AS NUMBER(18,0)) AS one".to_owned(), row)),
         write: Some((format!("UPDATE \"{WRITTEN}\" SET x = x"), 3)),
         two_results: Some("SELECT 1; SELECT 2".to_owned()),
     })
