@@ -50,7 +50,7 @@ const DRIVERS: [(&str, &[&str]); 11] = [
     ("local", &[]),
     ("redshift", &["orbit-redshift", "sqlx*"]),
     ("synapse", &["orbit-synapse", "odbc-api", "odbc-sys", "arrow-odbc"]),
-    ("snowflake", &["orbit-snowflake", "snowflake-api", "snowflake-jwt"]),
+    ("snowflake", &["orbit-snowflake"]),
     ("bigquery", &["orbit-bigquery", "gcp-bigquery-client", "google-cloud-bigquery*"]),
     ("databricks", &["orbit-databricks"]),
     ("s3", &["orbit-s3", "aws-sdk-s3"]),

@@ -53,7 +53,12 @@ pub static KNOWN_BACKENDS: &[KnownBackend] = &[
     },
     planned("synapse", "Azure Synapse", MINIMAL),
     planned("bigquery", "Google BigQuery", DATAWAREHOUSE),
-    planned("snowflake", "Snowflake", DATAWAREHOUSE),
+    KnownBackend {
+        name: "snowflake",
+        summary: "Snowflake",
+        profiles: DATAWAREHOUSE,
+        is_built: true,
+    },
     planned("databricks", "Databricks SQL and Unity Catalog", DATALAKE),
     KnownBackend {
         name: "s3",

@@ -16,6 +16,8 @@ pub static LINKED: &[&Backend] = &[
     &orbit_s3::BACKEND,
     #[cfg(feature = "redshift")]
     &orbit_redshift::BACKEND,
+    #[cfg(feature = "snowflake")]
+    &orbit_snowflake::BACKEND,
 ];
 
 /// The table formats of this build, beside plain files.

@@ -54,6 +54,7 @@ mod harness;
 mod layering;
 pub mod oracle;
 pub mod reference;
+pub mod responders;
 pub mod scripted;
 pub mod servers;
 pub mod settings;

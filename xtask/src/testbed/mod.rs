@@ -46,10 +46,11 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 6] = [
+const FIXTURES: [&dyn Fixture; 7] = [
     &postgres::Postgres,
     &python::DUCKDB,
     &python::DELTALAKE,
+    &python::FAKESNOW,
     &python::MOTO,
     &python::PEERS,
     &cargo::S3S,

@@ -1,5 +1,6 @@
 //! Python packages in a virtual environment of their own: DuckDB and delta-rs' wheel as second
-//! opinions, moto as Amazon's services, and the engines that benchmarks compare with.
+//! opinions, moto as Amazon's services, fakesnow in place of Snowflake, and the engines that
+//! benchmarks compare with.
 
 use std::path::PathBuf;
 
@@ -36,6 +37,14 @@ pub(super) const DELTALAKE: Python = Python {
     by_default: true,
     variable: "ORBIT_DELTALAKE_PYTHON",
     packages: &["deltalake==1.6.6", "pyarrow==26.0.1"],
+};
+
+pub(super) const FAKESNOW: Python = Python {
+    name: "fakesnow",
+    by_default: true,
+    variable: "ORBIT_FAKESNOW_PYTHON",
+    // Newer connectors lack a module that fakesnow needs.
+    packages: &["fakesnow[server]==0.12.1", "snowflake-connector-python==4.8.1"],
 };
 
 pub(super) const PEERS: Python = Python {
@@ -88,7 +97,7 @@ impl Fixture for Python {
 }
 
 impl Python {
-    /// The testkit looks for DuckDB here.
+    /// The testkit looks for DuckDB and fakesnow here.
     fn folder(&self) -> Result<PathBuf> {
         Ok(shell::cache()?.join("testbed").join(self.name))
     }

@@ -6,13 +6,14 @@
 mod account;
 mod command;
 mod duckdb;
+mod fakesnow;
 mod http;
 mod moto;
 mod postgres;
-mod proxy;
-mod s3s;
 mod postgres_tls;
+mod proxy;
 mod redshift_wire;
+mod s3s;
 mod server;
 
 use std::fmt;
@@ -22,14 +23,15 @@ use libtest_mimic::{Completion, Failed};
 
 pub use command::{find_program, run_to_end};
 pub use duckdb::Duckdb;
+pub use fakesnow::Fakesnow;
 pub use http::{HttpAnswer, HttpRequest, HttpServer, http};
 pub use moto::Moto;
 pub use postgres::Postgres;
+pub use postgres_tls::Secured;
 pub use proxy::{Fault, Proxy};
+pub use redshift_wire::{REDSHIFT_CATALOG, RedshiftWire};
 pub use s3s::S3s;
 use server::listens;
-pub use postgres_tls::Secured;
-pub use redshift_wire::{REDSHIFT_CATALOG, RedshiftWire};
 pub use server::{Launch, Server, free_port};
 
 /// Set to `all`, a missing server is a failure.

@@ -1,0 +1,220 @@
+//! Values as the service sends them in Arrow, turned into the types of the columns.
+//!
+//! The service sends each piece of a result in the narrowest type that its own values need, so
+//! two pieces of one column may differ.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Decimal128Type, Int32Type, Int64Type, Time64MicrosecondType,
+    Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+};
+use arrow_array::{Array, ArrayRef, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
+use orbit_core::{Error, ErrorKind, Result};
+
+use crate::columns::{Column, Columns, Form};
+
+/// Digits of a second's fraction in the source's finest unit.
+const NANOS: i128 = 1_000_000_000;
+
+impl Columns {
+    /// `batch` in the columns' types. What is the same already is not copied.
+    ///
+    /// # Errors
+    /// `DataInvalid` for other columns than were told, and for values that do not fit.
+    pub(crate) fn convert(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        if batch.num_columns() != self.columns.len() {
+            return Err(Error::new(
+                ErrorKind::DataInvalid,
+                "the result has other columns than told",
+            )
+            .with_context("told", self.columns.len().to_string())
+            .with_context("columns", batch.num_columns().to_string()));
+        }
+        let arrays = self.columns.iter().zip(batch.columns());
+        let arrays = arrays.map(|(column, array)| {
+            convert(column, array)
+                .map_err(|e| e.with_context("column", column.field.name().as_str()))
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map_err(|e| misfit("the result does not fit the columns that were told", e))
+    }
+}
+
+fn convert(column: &Column, array: &ArrayRef) -> Result<ArrayRef> {
+    let target = column.field.data_type();
+    match column.form {
+        Form::Plain => plain(array, target),
+        Form::Fixed { scale } => fixed(array, target, scale),
+        Form::Time { scale } => time(array, target, scale),
+        Form::Moment { scale, zoned } => moment(array, target, scale, zoned),
+    }
+}
+
+fn plain(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    if array.data_type() == target {
+        return Ok(Arc::clone(array));
+    }
+    match (array.data_type(), target) {
+        (DataType::FixedSizeList(_, got), DataType::FixedSizeList(_, wanted)) if got != wanted => {
+            Err(other_type(array, target))
+        }
+        // A column of nothing but nulls, a longer or a shorter form of the same values.
+        (DataType::Null, _)
+        | (DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8)
+        | (DataType::LargeBinary | DataType::FixedSizeBinary(_), DataType::Binary)
+        | (DataType::Float32 | DataType::Float16, DataType::Float64)
+        | (DataType::FixedSizeList(..), DataType::FixedSizeList(..)) => checked_cast(array, target),
+        _ => Err(other_type(array, target)),
+    }
+}
+
+fn fixed(array: &ArrayRef, target: &DataType, scale: i8) -> Result<ArrayRef> {
+    match (array.data_type(), target) {
+        (got, wanted) if got == wanted => Ok(Arc::clone(array)),
+        (DataType::Null, _) => checked_cast(array, target),
+        (got, DataType::Decimal128(precision, _)) if got.is_integer() => {
+            // The digits come without their point.
+            let digits = checked_cast(array, &DataType::Int64)?;
+            let digits = digits.as_primitive::<Int64Type>();
+            let decimals: PrimitiveArray<Decimal128Type> = digits.unary(i128::from);
+            decimal(&decimals, *precision, scale)
+        }
+        (DataType::Decimal128(_, got), DataType::Decimal128(precision, _)) if *got == scale => {
+            decimal(array.as_primitive::<Decimal128Type>(), *precision, scale)
+        }
+        (DataType::Decimal128(_, 0), _) if target.is_integer() => {
+            let digits = array.as_primitive::<Decimal128Type>();
+            let whole: Int64Array = digits.try_unary(|digits| i64::try_from(digits)).map_err(
+                |_: std::num::TryFromIntError| {
+                    Error::new(ErrorKind::DataInvalid, "a whole number does not fit 64 bits")
+                        .with_hint("set `wide_integers: decimal`, or cast the column")
+                },
+            )?;
+            let whole: ArrayRef = Arc::new(whole);
+            checked_cast(&whole, target)
+        }
+        (got, _) if got.is_integer() && target.is_integer() => checked_cast(array, target),
+        _ => Err(other_type(array, target)),
+    }
+}
+
+fn decimal(array: &PrimitiveArray<Decimal128Type>, precision: u8, scale: i8) -> Result<ArrayRef> {
+    let array = array.clone().with_precision_and_scale(precision, scale);
+    let array = array.map_err(|e| misfit("a number has other digits than told", e))?;
+    Ok(Arc::new(array))
+}
+
+fn time(array: &ArrayRef, target: &DataType, scale: u32) -> Result<ArrayRef> {
+    if array.data_type() == target {
+        return Ok(Arc::clone(array));
+    }
+    if !matches!(array.data_type(), DataType::Int32 | DataType::Int64 | DataType::Null) {
+        return Err(other_type(array, target));
+    }
+    let units = checked_cast(array, &DataType::Int64)?;
+    let units = units.as_primitive::<Int64Type>();
+    let nanos = 10_i64.pow(9 - scale);
+    Ok(match target {
+        DataType::Time64(TimeUnit::Nanosecond) => {
+            Arc::new(units.unary::<_, Time64NanosecondType>(|u| u.wrapping_mul(nanos)))
+        }
+        // The unit is chosen by the scale, so nothing is cut here.
+        _ => Arc::new(units.unary::<_, Time64MicrosecondType>(|u| u.wrapping_mul(nanos) / 1000)),
+    })
+}
+
+fn moment(array: &ArrayRef, target: &DataType, scale: u32, zoned: bool) -> Result<ArrayRef> {
+    let DataType::Timestamp(unit, zone) = target else { return Err(other_type(array, target)) };
+    match unit {
+        TimeUnit::Nanosecond => {
+            let array = moments::<TimestampNanosecondType>(array, target, scale, zoned, 1)?;
+            Ok(Arc::new(array.with_timezone_opt(zone.clone())))
+        }
+        _ => {
+            let array = moments::<TimestampMicrosecondType>(array, target, scale, zoned, 1000)?;
+            Ok(Arc::new(array.with_timezone_opt(zone.clone())))
+        }
+    }
+}
+
+/// Moments in units of `unit` nanoseconds. They come as one number at the column's scale, as
+/// seconds and nanoseconds, or either of these with an offset, which is dropped: the moment is
+/// the same.
+fn moments<T: ArrowPrimitiveType<Native = i64>>(
+    array: &ArrayRef,
+    target: &DataType,
+    scale: u32,
+    zoned: bool,
+    unit: i128,
+) -> Result<PrimitiveArray<T>> {
+    let at_scale = i128::from(10_i64.pow(9 - scale));
+    if matches!(array.data_type(), DataType::Int64 | DataType::Null) && !zoned {
+        let units = checked_cast(array, &DataType::Int64)?;
+        let units = units.as_primitive::<Int64Type>();
+        return units.try_unary(|u| in_units(i128::from(u) * at_scale, unit));
+    }
+    let parts = array.as_struct_opt().ok_or_else(|| other_type(array, target))?;
+    let part = |name: &str| parts.column_by_name(name);
+    let epoch = part("epoch").and_then(|a| a.as_primitive_opt::<Int64Type>());
+    let epoch = epoch.ok_or_else(|| other_type(array, target))?;
+    let fraction = match part("fraction") {
+        Some(array_of) => Some(
+            array_of.as_primitive_opt::<Int32Type>().ok_or_else(|| other_type(array, target))?,
+        ),
+        None => None,
+    };
+    let value = |row: usize| {
+        if parts.is_null(row) || epoch.is_null(row) {
+            return Ok(None);
+        }
+        let whole = i128::from(epoch.value(row));
+        let nanos = match fraction {
+            Some(fraction) => whole * NANOS + i128::from(fraction.value(row)),
+            None => whole * at_scale,
+        };
+        in_units(nanos, unit).map(Some)
+    };
+    (0..array.len()).map(value).collect()
+}
+
+/// Nanoseconds since 1970 in units of `unit` nanoseconds.
+///
+/// # Errors
+/// `DataInvalid` for what is finer than the unit or beyond its range.
+pub(crate) fn in_units(nanos: i128, unit: i128) -> Result<i64> {
+    if nanos % unit != 0 {
+        let message = "a moment is finer than microseconds";
+        let hint = "set `timestamps: nanosecond`, or cast the column to TIMESTAMP_NTZ(6)";
+        return Err(Error::new(ErrorKind::DataInvalid, message).with_hint(hint));
+    }
+    i64::try_from(nanos / unit).map_err(|_| {
+        let message = "a moment lies beyond what its unit reaches";
+        let hint = "set `timestamps: microsecond`, which reaches the years 1 to 9999";
+        Error::new(ErrorKind::DataInvalid, message).with_hint(hint)
+    })
+}
+
+fn checked_cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    if array.data_type() == target {
+        return Ok(Arc::clone(array));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, target, &options)
+        .map_err(|e| misfit("a value does not fit its column's type", e))
+}
+
+fn misfit(message: &'static str, error: ArrowError) -> Error {
+    Error::new(ErrorKind::DataInvalid, message).with_source(error)
+}
+
+fn other_type(array: &ArrayRef, target: &DataType) -> Error {
+    Error::new(ErrorKind::DataInvalid, "a column came in another type than was told")
+        .with_context("told", target.to_string())
+        .with_context("type", array.data_type().to_string())
+}

@@ -1,0 +1,254 @@
+//! What a statement does, seen before it is sent.
+//!
+//! The service has no transaction that only reads, so what is said to read must be seen to
+//! read. Only statements whose every form is known to change nothing pass as such.
+
+use orbit_core::{Effect, Error, ErrorKind, Result};
+
+/// First words of statements that change nothing.
+const READING: &[&str] =
+    &["SELECT", "WITH", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "LIST", "LS", "VALUES"];
+/// First words of statements that change the session, which other queries share.
+const OF_THE_SESSION: &[&str] =
+    &["BEGIN", "START", "COMMIT", "ROLLBACK", "SET", "UNSET", "USE", "DECLARE"];
+/// Words that stand for a change within a statement that otherwise reads: the next value of a
+/// sequence is used up, and a result goes into a variable.
+const CHANGING: &[&str] = &["NEXTVAL", "INTO"];
+/// Functions of the system whose names begin so do things; these only tell.
+const TELLING: &[&str] =
+    &["SYSTEM$TYPEOF", "SYSTEM$CLUSTERING_INFORMATION", "SYSTEM$CLUSTERING_DEPTH"];
+
+/// Requires that `text` is one statement, that it leaves the session alone, and that it reads
+/// if `effect` says so.
+///
+/// # Errors
+/// `Unsupported` for several statements and those of the session, `QueryInvalid` for one that
+/// does not only read, or has none.
+pub(crate) fn admit(text: &str, effect: Effect) -> Result<()> {
+    let tokens = Tokens { text, at: 0 }.collect::<Vec<_>>();
+    let mut statement = tokens.as_slice();
+    while let [rest @ .., Token::Symbol(';')] = statement {
+        statement = rest;
+    }
+    if statement.contains(&Token::Symbol(';')) {
+        let message = "several statements at once are not supported";
+        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("send one at a time"));
+    }
+    let first = statement.iter().find(|token| **token != Token::Symbol('('));
+    let Some(Token::Word(first)) = first else {
+        return Err(Error::new(ErrorKind::QueryInvalid, "there is no statement"));
+    };
+    let second = statement.get(1);
+    let alters_session = first == "ALTER" && second == Some(&Token::Word("SESSION".to_owned()));
+    if OF_THE_SESSION.contains(&first.as_str()) || alters_session {
+        let message = format!("{first} is not supported: each statement stands for itself");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_hint("use the settings of the datasource and names in full"));
+    }
+    if effect == Effect::Read { reads(first, statement) } else { Ok(()) }
+}
+
+fn reads(first: &str, statement: &[Token]) -> Result<()> {
+    let refused = |what: &str| {
+        let message = format!("{what} is not known to only read");
+        Err(Error::new(ErrorKind::QueryInvalid, message)
+            .with_hint("allow writes if it is meant to change something"))
+    };
+    if !READING.contains(&first) {
+        return refused(&format!("a statement that begins with {first}"));
+    }
+    for token in statement {
+        match token {
+            Token::Word(word) if CHANGING.contains(&word.as_str()) => return refused(word),
+            Token::Word(word)
+                if word.starts_with("SYSTEM$") && !TELLING.contains(&word.as_str()) =>
+            {
+                return refused(word);
+            }
+            Token::Quoted(word) if word.to_uppercase().starts_with("SYSTEM$") => {
+                return refused(word);
+            }
+            // One statement's result flows into the next, which may be of any kind.
+            Token::Flow => return refused("a chain of statements"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// An unquoted word, in upper case.
+    Word(String),
+    /// A quoted name.
+    Quoted(String),
+    /// A text or a number.
+    Value,
+    /// `->>`
+    Flow,
+    /// Any other character.
+    Symbol(char),
+}
+
+/// The tokens of a statement, as the service reads it: `--`, `//` and `/* */` are comments,
+/// `\` escapes in a text, `$$` opens and closes one without escapes.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Goes to the end of `what` after here, or to the end of all.
+    fn skip_past(&mut self, from: usize, what: &str) {
+        let found = self.text.get(self.at + from..).and_then(|rest| rest.find(what));
+        self.at = found.map_or(self.text.len(), |at| self.at + from + at + what.len());
+    }
+
+    /// Goes past what is quoted by `quote`, which is doubled inside, and answers what it held.
+    fn quoted(&mut self, quote: char, escapes: bool) -> String {
+        let mut held = String::new();
+        let mut characters = self.rest().char_indices().skip(1).peekable();
+        while let Some((_, c)) = characters.next() {
+            if c == '\\' && escapes {
+                characters.next();
+            } else if c != quote {
+                held.push(c);
+            } else if characters.peek().is_some_and(|(_, next)| *next == quote) {
+                characters.next();
+                held.push(quote);
+            } else {
+                break;
+            }
+        }
+        self.at = characters.next().map_or(self.text.len(), |(end, _)| self.at + end);
+        held
+    }
+
+    fn word(&mut self) -> &'a str {
+        let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+        let rest = self.rest();
+        let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        loop {
+            let rest = self.rest();
+            let first = rest.chars().next()?;
+            match first {
+                _ if rest.starts_with("--") || rest.starts_with("//") => self.skip_past(2, "\n"),
+                _ if rest.starts_with("/*") => self.skip_past(2, "*/"),
+                c if c.is_whitespace() => self.at += c.len_utf8(),
+                _ if rest.starts_with("->>") => {
+                    self.at += 3;
+                    return Some(Token::Flow);
+                }
+                _ if rest.starts_with("$$") => {
+                    self.skip_past(2, "$$");
+                    return Some(Token::Value);
+                }
+                '\'' => {
+                    self.quoted('\'', true);
+                    return Some(Token::Value);
+                }
+                '"' => return Some(Token::Quoted(self.quoted('"', false))),
+                c if c.is_alphabetic() || matches!(c, '_' | '$') => {
+                    return Some(Token::Word(self.word().to_uppercase()));
+                }
+                c if c.is_ascii_digit() => {
+                    self.word();
+                    return Some(Token::Value);
+                }
+                c => {
+                    self.at += c.len_utf8();
+                    return Some(Token::Symbol(c));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(text: &str, effect: Effect) -> Option<ErrorKind> {
+        admit(text, effect).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn what_only_reads_passes() {
+        for text in [
+            "SELECT 1",
+            "select 1;",
+            "  -- a comment; DELETE\n SELECT 1 ;; ",
+            "/* ; */ WITH a AS (SELECT ';') SELECT * FROM a",
+            "(SELECT 1) UNION ALL (SELECT 2)",
+            "SHOW TABLES",
+            "DESCRIBE TABLE t",
+            "EXPLAIN SELECT 1",
+            "SELECT 'it''s; \\' ; ', $$ ; DELETE $$, \"a;b\"\"c\" FROM t // ; \n",
+            "SELECT \"INTO\", \"nextval\" FROM t",
+            "SELECT SYSTEM$TYPEOF(1)",
+            "SELECT a.value -> 'x' FROM t",
+        ] {
+            assert_eq!(judged(text, Effect::Read), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_change_something_does_not() {
+        for text in [
+            "DELETE FROM t",
+            "INSERT INTO t SELECT 1",
+            "/* SELECT */ DROP TABLE t",
+            "CALL p()",
+            "EXECUTE IMMEDIATE 'SELECT 1'",
+            "COPY INTO @s FROM t",
+            "PUT file:///etc/passwd @s",
+            "GET @s file:///tmp",
+            "REMOVE @s",
+            "GRANT ROLE a TO USER b",
+            "SELECT s.NEXTVAL",
+            "SELECT SYSTEM$CANCEL_QUERY('x')",
+            "select system$abort_session(1)",
+            "SELECT \"SYSTEM$CANCEL_QUERY\"('x')",
+            "SHOW TABLES ->> DROP TABLE t",
+            "SELECT 1 INTO :x",
+            "SELEKT 1",
+            "",
+            " ; ",
+        ] {
+            assert_eq!(judged(text, Effect::Read), Some(ErrorKind::QueryInvalid), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_statements_and_those_of_the_session_are_refused_always() {
+        for text in [
+            "SELECT 1; SELECT 2",
+            "SELECT 1; -- x\n DELETE FROM t",
+            "SELECT 'a'; DROP TABLE t",
+            "SELECT '\\'; DROP TABLE t; --'; DELETE FROM t",
+            "BEGIN",
+            "USE ROLE ACCOUNTADMIN",
+            "alter session set TIMEZONE = 'X'",
+            "SET x = 1",
+            "COMMIT",
+        ] {
+            for effect in [Effect::Read, Effect::Write, Effect::Unknown] {
+                assert_eq!(judged(text, effect), Some(ErrorKind::Unsupported), "{text}");
+            }
+        }
+        assert_eq!(judged("ALTER TABLE t ADD c INT", Effect::Write), None);
+    }
+}

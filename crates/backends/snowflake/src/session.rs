@@ -1,0 +1,211 @@
+//! Sessions: signing in, renewing, and what is fixed in each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use orbit_core::{Context, Error, ErrorKind, Result, Secret, WriteEffect};
+use orbit_http::{Kept, Renewing, Repeat};
+use serde_json::{Value, json};
+
+use crate::api::{Api, Request};
+use crate::error::{failure, malformed};
+use crate::protocol::{LoginData, RenewData};
+
+/// Parameters that decide what a statement or a value means, and their values in every session.
+pub(crate) const PINNED_PARAMETERS: &[(&str, &str)] = &[
+    ("AUTOCOMMIT", "true"),
+    ("BINARY_INPUT_FORMAT", "HEX"),
+    ("BINARY_OUTPUT_FORMAT", "HEX"),
+    ("DATE_INPUT_FORMAT", "AUTO"),
+    ("GEOGRAPHY_OUTPUT_FORMAT", "GeoJSON"),
+    ("GEOMETRY_OUTPUT_FORMAT", "GeoJSON"),
+    ("GO_QUERY_RESULT_FORMAT", "ARROW"),
+    ("MULTI_STATEMENT_COUNT", "1"),
+    ("QUOTED_IDENTIFIERS_IGNORE_CASE", "false"),
+    // Any other value would cut results without a word.
+    ("ROWS_PER_RESULTSET", "0"),
+    ("TIMESTAMP_INPUT_FORMAT", "AUTO"),
+    ("TIMESTAMP_TYPE_MAPPING", "TIMESTAMP_NTZ"),
+    ("TIMEZONE", "UTC"),
+    ("TIME_INPUT_FORMAT", "AUTO"),
+    ("TWO_DIGIT_CENTURY_START", "1970"),
+    ("WEEK_OF_YEAR_POLICY", "0"),
+    ("WEEK_START", "0"),
+];
+
+/// The service chooses the form of results by the client's name; this one gets Arrow.
+const CLIENT: (&str, &str) = ("Go", "1.17.0");
+
+/// A session at the service.
+pub(crate) struct Session {
+    /// Shown with each request.
+    pub token: Secret,
+    /// Renews it.
+    master: Option<Secret>,
+}
+
+/// A session and its successors. The shared lane runs any number of statements at once; one
+/// with a transaction belongs to whoever opened it.
+pub(crate) struct Lane {
+    session: Renewing<Session>,
+    in_transaction: AtomicBool,
+}
+
+impl Lane {
+    /// A lane that signs in when it is first used.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { session: Renewing::default(), in_transaction: AtomicBool::new(false) })
+    }
+
+    /// Whether a transaction is open, which a new session would lose.
+    pub(crate) fn set_in_transaction(&self, open: bool) {
+        self.in_transaction.store(open, Ordering::Release);
+    }
+
+    /// The session.
+    ///
+    /// # Errors
+    /// Those of signing in.
+    pub(crate) async fn session(&self, cx: &Context, api: &Api) -> Result<Kept<Session>> {
+        self.session.get(cx, |_| sign_in(cx, api)).await
+    }
+
+    /// A session other than `stale`, which was refused; `expired` when its master token may
+    /// still be good.
+    ///
+    /// # Errors
+    /// Those of signing in; `Conflict` when a transaction was lost with the session.
+    pub(crate) async fn renewed(
+        &self,
+        cx: &Context,
+        api: &Api,
+        stale: &Kept<Session>,
+        expired: bool,
+    ) -> Result<Kept<Session>> {
+        let make = |old: Option<Arc<Session>>| async move {
+            if let Some(old) = old.filter(|_| expired)
+                && let Some(session) = renew(cx, api, &old).await?
+            {
+                return Ok(session);
+            }
+            if self.in_transaction.load(Ordering::Acquire) {
+                let message = "the session ended within a transaction, which was rolled back";
+                return Err(
+                    Error::new(ErrorKind::Conflict, message).with_write_effect(WriteEffect::None)
+                );
+            }
+            sign_in(cx, api).await
+        };
+        self.session.renewed(cx, stale.generation, make).await
+    }
+
+    /// Keeps the session from ending for want of requests.
+    pub(crate) async fn beat(&self, cx: &Context, api: &Api) -> Result<()> {
+        if self.session.current().is_none() {
+            return Ok(());
+        }
+        let request = Request::post("/session/heartbeat", &json!({}), Repeat::Always);
+        api.ask::<serde::de::IgnoredAny>(cx, self, &request).await.map(drop)
+    }
+
+    /// Ends the session, if there is one.
+    pub(crate) async fn end(&self, cx: &Context, api: &Api) {
+        if let Some(session) = self.session.take().await {
+            session.end(cx, api).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lane")
+    }
+}
+
+async fn sign_in(cx: &Context, api: &Api) -> Result<Session> {
+    let config = &api.config;
+    let proof = api.credentials.prove(cx, &api.client, config).await?;
+    let mut data = json!({
+        "CLIENT_APP_ID": CLIENT.0,
+        "CLIENT_APP_VERSION": CLIENT.1,
+        "ACCOUNT_NAME": config.account_name(),
+        "CLIENT_ENVIRONMENT": { "APPLICATION": "ORBIT", "OS": std::env::consts::OS },
+        "SESSION_PARAMETERS": parameters(&config.session_parameters),
+    });
+    data[proof.field] = Value::from(proof.secret.expose());
+    if let Some(user) = &config.user {
+        data["LOGIN_NAME"] = Value::from(user.as_str());
+    }
+    if let Some(authenticator) = proof.authenticator {
+        data["AUTHENTICATOR"] = Value::from(authenticator);
+    }
+    let body = json!({ "data": data });
+    let mut request = Request::post("/session/v1/login-request", &body, Repeat::WhenRefused);
+    let names = [
+        ("databaseName", &config.database),
+        ("schemaName", &config.schema),
+        ("warehouse", &config.warehouse),
+        ("roleName", &config.role),
+    ];
+    for (name, value) in names {
+        if let Some(value) = value {
+            request.parameters.push((name, value.clone()));
+        }
+    }
+    let envelope = api.ask_with::<LoginData>(cx, &request, None).await.map_err(no_such_account)?;
+    if envelope.success != Some(true) {
+        let error = failure(&envelope.code(), None, envelope.message.as_deref());
+        return Err(match error.kind() {
+            // Whatever else is wrong with signing in, it is the credentials' side.
+            ErrorKind::QueryInvalid => {
+                Error::new(ErrorKind::Unauthenticated, error.message().to_owned())
+                    .with_vendor_code(envelope.code())
+            }
+            _ => error,
+        });
+    }
+    let data = envelope.data.ok_or_else(|| malformed("signing in was answered without data"))?;
+    let token = data.token.ok_or_else(|| malformed("signing in was answered without a token"))?;
+    tracing::debug!(account = config.account, "signed in");
+    Ok(Session { token: Secret::new(token), master: data.master_token.map(Secret::new) })
+}
+
+/// An account that does not exist is a host that answers with 403 or 404.
+fn no_such_account(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+            error.with_hint("check `account` and `host`: nobody signs in there")
+        }
+        _ => error,
+    }
+}
+
+fn parameters(own: &BTreeMap<String, String>) -> Value {
+    let own = own.iter().map(|(name, value)| (name.to_uppercase(), value.clone()));
+    let pinned = PINNED_PARAMETERS.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    let typed = |(name, value): (String, String)| {
+        let value = match value.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            text => text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
+        };
+        (name, value)
+    };
+    Value::Object(own.chain(pinned).map(typed).collect())
+}
+
+/// A session from the old one's master token; none when that has ended too.
+async fn renew(cx: &Context, api: &Api, old: &Session) -> Result<Option<Session>> {
+    let Some(master) = &old.master else { return Ok(None) };
+    let body = json!({ "oldSessionToken": old.token.expose(), "requestType": "RENEW" });
+    let request = Request::post("/session/token-request", &body, Repeat::WhenRefused);
+    let envelope = api.ask_with::<RenewData>(cx, &request, Some(master)).await?;
+    let Some(data) = envelope.data.filter(|_| envelope.success == Some(true)) else {
+        return Ok(None);
+    };
+    let Some(token) = data.session_token else { return Ok(None) };
+    let master = data.master_token.map(Secret::new).or_else(|| old.master.clone());
+    tracing::debug!("the session was renewed");
+    Ok(Some(Session { token: Secret::new(token), master }))
+}

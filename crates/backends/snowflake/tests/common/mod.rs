@@ -1,0 +1,3 @@
+//! What the tests against the responder share.
+
+pub(crate) mod scripted;

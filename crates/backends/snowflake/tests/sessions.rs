@@ -1,0 +1,217 @@
+//! Sessions, statements that take long, and callers who go. Against the responder of ours.
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::scripted::{SELECT, Stage, pieces};
+use futures::StreamExt;
+use orbit_core::{Context, Effect, ErrorKind, Query, Reporter, Tally};
+use orbit_testkit::responders::{Answer, HttpReply};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+const RENEWAL: &str = "/session/token-request";
+
+#[tokio::test]
+async fn an_expired_session_is_renewed_once_for_all() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[]));
+    stage.ids().await.unwrap();
+    stage.responder.expire_sessions();
+    let all = futures::future::join_all((0..20).map(|_| stage.ids())).await;
+    assert!(all.iter().all(|ids| ids.as_ref().is_ok_and(|ids| ids.len() == 3)), "{all:?}");
+    let seen = stage.responder.seen();
+    assert_eq!((seen.renewals, seen.logins.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_renewed_is_opened_anew() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[]));
+    stage.responder.expire_sessions();
+    stage.responder.fault(|request, _| {
+        let body = json!({ "data": null, "code": "390114", "message": "ended", "success": false });
+        (request.path == RENEWAL).then(|| HttpReply::new(200, body.to_string()))
+    });
+    assert_eq!(stage.ids().await.unwrap().len(), 3);
+    assert_eq!(stage.responder.seen().logins.len(), 2);
+}
+
+#[tokio::test]
+async fn sessions_that_are_all_refused_end_in_an_error() {
+    for status in [200, 401] {
+        let stage = Stage::new().await;
+        stage.responder.fault(move |request, _| {
+            let body = json!({ "data": null, "code": "390112", "message": "x", "success": false });
+            let query = request.path.starts_with("/queries/");
+            query.then(|| HttpReply::new(status, body.to_string()))
+        });
+        let error = stage.ids().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+        assert_eq!(stage.responder.seen().count("/queries/v1/query-request"), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_expires_while_a_statement_runs() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[5]) });
+    let expire = async {
+        while stage.responder.seen().count("/queries/01-0/result") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stage.responder.expire_sessions();
+    };
+    let (ids, ()) = tokio::join!(stage.ids(), expire);
+    assert_eq!(ids.unwrap().len(), 8);
+    let seen = stage.responder.seen();
+    assert_eq!((seen.statements.len(), seen.renewals), (1, 1));
+}
+
+#[tokio::test]
+async fn what_changes_meaning_is_fixed_in_each_session() {
+    let stage = Stage::with(&[("query_tag", "tagged".to_owned())]).await;
+    stage.responder.answer(SELECT, pieces(1, &[]));
+    stage.ids().await.unwrap();
+    let seen = stage.responder.seen();
+    insta::assert_json_snapshot!(seen.logins[0]["SESSION_PARAMETERS"]);
+    assert_eq!(seen.statements[0]["parameters"]["QUERY_TAG"], "tagged");
+}
+
+async fn aborted(stage: &Stage) -> Vec<String> {
+    for _ in 0..500 {
+        let seen = stage.responder.seen();
+        if !seen.aborted.is_empty() {
+            return seen.aborted;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the statement was not cancelled within 5 s");
+}
+
+fn request_id(stage: &Stage) -> String {
+    let seen = stage.responder.seen();
+    let line = seen.requests.iter().find(|r| r.contains("query-request")).expect("it was sent");
+    line.split("requestId=").nth(1).expect("it has an id")[..36].to_owned()
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_while_it_runs() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
+    let cx = Context::builder().build();
+    let waited = tokio::time::timeout(Duration::from_millis(300), stage.query(&cx)).await;
+    assert!(waited.is_err());
+    assert_eq!(aborted(&stage).await, [request_id(&stage)]);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_before_the_first_answer() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        let submit = request.path.ends_with("query-request");
+        submit.then(|| HttpReply::new(200, "{}").after(Duration::from_secs(60)))
+    });
+    let token = CancellationToken::new();
+    let cx = Context::builder().cancellation(token.clone()).build();
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        token.cancel();
+    };
+    let (answered, ()) = tokio::join!(stage.query(&cx), cancel);
+    assert_eq!(answered.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(aborted(&stage).await, [request_id(&stage)]);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_while_pieces_come() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[10; 50]));
+    let cx = Context::builder().build();
+    let mut stream = stage.query(&cx).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    assert_eq!(aborted(&stage).await, [request_id(&stage)]);
+    let fetched = stage.responder.seen().count("/chunk/");
+    assert!(fetched < 50, "{fetched} pieces were fetched for nobody");
+}
+
+#[tokio::test]
+async fn a_cancel_that_comes_too_early_is_sent_again() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
+    stage.responder.fault(|request, before| {
+        let body = json!({ "data": null, "code": "000605", "message": "x", "success": false });
+        let early = request.path.ends_with("abort-request") && before == 0;
+        early.then(|| HttpReply::new(200, body.to_string()))
+    });
+    let cx = Context::builder().timeout(Duration::from_millis(200)).build();
+    let error = stage.query(&cx).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    stage.datasource.close().await.unwrap();
+    let id = request_id(&stage);
+    assert_eq!(stage.responder.seen().aborted, [id.clone(), id]);
+}
+
+#[tokio::test]
+async fn closing_waits_for_cancels_and_ends_the_session() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
+    let cx = Context::builder().timeout(Duration::from_millis(200)).build();
+    stage.query(&cx).await.unwrap_err();
+    stage.datasource.close().await.unwrap();
+    let seen = stage.responder.seen();
+    assert_eq!((seen.aborted.len(), seen.logouts), (1, 1));
+}
+
+#[tokio::test]
+async fn long_statements_are_asked_for_and_told() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[]) });
+    let tally = Arc::new(Tally::default());
+    let reporter: Arc<dyn Reporter> = tally.clone();
+    let cx = Context::builder().reporter(reporter).build();
+    let stream = stage.query(&cx).await.unwrap();
+    assert_eq!(stream.summary().statement_id.as_deref(), Some("01-0"));
+    assert_eq!(common::scripted::ids(stream).await.unwrap().len(), 3);
+    let told = tally.snapshot().into_values().next().unwrap();
+    assert_eq!((told.statements.as_slice(), told.rows), (["01-0".to_owned()].as_slice(), 3));
+}
+
+#[tokio::test]
+async fn a_statement_is_cancelled_by_its_id() {
+    let stage = Stage::new().await;
+    let cx = Context::builder().build();
+    stage.sql().cancel(&cx, "01b2-0000-abcd").await.unwrap();
+    stage.sql().cancel(&cx, "../session?delete=true").await.unwrap();
+    assert_eq!(stage.responder.seen().aborted_statements, ["01b2-0000-abcd"]);
+}
+
+#[tokio::test]
+async fn what_is_said_to_read_must_read() {
+    let stage = Stage::new().await;
+    let cx = Context::builder().build();
+    for text in ["DELETE FROM t", "SELECT 1; SELECT 2", "USE ROLE x", "SELECT s.NEXTVAL"] {
+        let query = Query::statement(text, Effect::Read);
+        assert!(stage.sql().query(&cx, query.clone()).await.is_err(), "{text}");
+        assert!(stage.sql().estimate(&cx, query).await.is_err(), "{text}");
+    }
+    assert!(stage.responder.seen().statements.is_empty(), "nothing reached the source");
+}
+
+#[tokio::test]
+async fn an_estimate_is_the_plans_bytes() {
+    let stage = Stage::new().await;
+    let plan =
+        r#"{"GlobalStats":{"partitionsTotal":9,"partitionsAssigned":2,"bytesAssigned":4096}}"#;
+    let row_type = json!([{ "name": "content", "type": "text" }]);
+    let fields = json!({ "queryResultFormat": "json", "rowset": [[plan]], "rowsetBase64": null });
+    let answer = Answer { row_type, total: 1, fields, ..Answer::default() };
+    stage.responder.answer("EXPLAIN USING JSON *", answer);
+    let query = Query::statement(SELECT, Effect::Read);
+    let estimate = stage.sql().estimate(&Context::builder().build(), query).await.unwrap();
+    assert_eq!(estimate.bytes.unwrap().value, 4096);
+}

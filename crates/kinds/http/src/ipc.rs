@@ -1,0 +1,225 @@
+//! Arrow IPC streams: decompressed, checked and decoded off the runtime's workers.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::MessageHeader;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use orbit_core::{Error, ErrorKind, Result};
+
+/// What stands before the length of a message.
+const CONTINUATION: u32 = u32::MAX;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// More than this is not reserved for content whose length is only guessed.
+const RESERVE_BYTES_MAX: usize = 64 << 20;
+
+/// One IPC stream.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The schema; none for an empty body.
+    pub schema: Option<SchemaRef>,
+    /// The batches. Their buffers are pieces of the body, which lives as long as any of them.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// `bytes`, decompressed if they are gzip.
+///
+/// # Errors
+/// `DataInvalid` when they are cut or corrupt, `ResourceExhausted` for more than `bytes_max`.
+pub fn inflate(bytes: Bytes, bytes_max: usize) -> Result<Bytes> {
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let reserve = bytes.len().saturating_mul(4).min(RESERVE_BYTES_MAX).min(bytes_max);
+    let mut content = Vec::with_capacity(reserve);
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(bytes.as_ref()).take(limit).read_to_end(&mut content).map_err(|e| {
+        Error::new(ErrorKind::DataInvalid, "a compressed answer is cut or corrupt").with_source(e)
+    })?;
+    if content.len() > bytes_max {
+        return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
+            .with_context("limit_bytes", bytes_max.to_string()));
+    }
+    Ok(content.into())
+}
+
+/// Decodes an IPC stream without copying its buffers. Every field is taken as nullable, since
+/// some writers leave nulls in the pieces of a struct that says it has none.
+///
+/// # Errors
+/// `DataInvalid` for what is no such stream, or one that ends within a message. A stream that
+/// was cut between two messages cannot be told from a whole one: count the rows.
+pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
+    let mut rest = Buffer::from(bytes);
+    let mut decoded = Decoded { schema: None, batches: Vec::new() };
+    let mut dictionaries = HashMap::new();
+    while let Some((message, body, after)) = next_message(&rest)? {
+        let message = arrow_ipc::root_as_message(&message).map_err(|e| invalid(e.to_string()))?;
+        let version = message.version();
+        match (message.header_type(), &decoded.schema) {
+            (MessageHeader::Schema, None) => {
+                let schema = message.header_as_schema().ok_or_else(|| invalid("no schema"))?;
+                decoded.schema = Some(Arc::new(nullable(&fb_to_schema(schema))));
+            }
+            (MessageHeader::RecordBatch, Some(schema)) => {
+                let batch = message.header_as_record_batch().ok_or_else(|| invalid("no batch"))?;
+                let schema = Arc::clone(schema);
+                let batch = read_record_batch(&body, batch, schema, &dictionaries, None, &version);
+                decoded.batches.push(batch.map_err(invalid)?);
+            }
+            (MessageHeader::DictionaryBatch, Some(schema)) => {
+                let batch = message.header_as_dictionary_batch();
+                let batch = batch.ok_or_else(|| invalid("no dictionary"))?;
+                read_dictionary(&body, batch, schema, &mut dictionaries, &version)
+                    .map_err(invalid)?;
+            }
+            (other, _) => return Err(invalid(format!("{other:?} is out of place"))),
+        }
+        rest = after;
+    }
+    Ok(decoded)
+}
+
+/// The next message of a stream: its header, its body, and what follows; none at the end.
+fn next_message(stream: &Buffer) -> Result<Option<(Buffer, Buffer, Buffer)>> {
+    if stream.is_empty() {
+        return Ok(None);
+    }
+    // A stream has a marker before each length, except those of very old writers.
+    let mut at = 0;
+    let mut length = number(stream, at)?;
+    if length == CONTINUATION {
+        at += 4;
+        length = number(stream, at)?;
+    }
+    at += 4;
+    if length == 0 {
+        return Ok(None);
+    }
+    let header = piece(stream, at, u64::from(length))?;
+    let message = arrow_ipc::root_as_message(&header).map_err(|e| invalid(e.to_string()))?;
+    let body_length = u64::try_from(message.bodyLength()).map_err(invalid)?;
+    at += header.len();
+    let body = piece(stream, at, body_length)?;
+    let after = stream.slice(at + body.len());
+    Ok(Some((header, body, after)))
+}
+
+fn number(stream: &Buffer, at: usize) -> Result<u32> {
+    let bytes = stream.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+    Ok(u32::from_le_bytes(bytes.ok_or_else(|| invalid("it ends within a length"))?))
+}
+
+fn piece(stream: &Buffer, at: usize, length: u64) -> Result<Buffer> {
+    let left = stream.len().saturating_sub(at);
+    match usize::try_from(length) {
+        Ok(length) if length <= left => Ok(stream.slice_with_length(at, length)),
+        _ => Err(invalid("it ends within a message")),
+    }
+}
+
+fn nullable(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(|field| nullable_field(field)).collect::<Vec<_>>())
+}
+
+fn nullable_field(field: &Field) -> Field {
+    let field = field.clone().with_nullable(true);
+    match field.data_type() {
+        DataType::Struct(children) => {
+            let children = children.iter().map(|child| nullable_field(child)).collect();
+            field.with_data_type(DataType::Struct(children))
+        }
+        _ => field,
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::DataInvalid, "a piece of the result is not a whole Arrow stream")
+        .with_source(error)
+}
+
+/// Runs `work`, which takes long enough to hold up others, on a thread made for that. A panic
+/// of a decoder on hostile bytes is an error.
+///
+/// # Errors
+/// Those of the work; `DataInvalid` when it panicked.
+pub async fn off_the_workers<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::DataInvalid, "a piece of the result cannot be decoded"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_ipc::writer::StreamWriter;
+
+    use super::*;
+
+    fn stream() -> Vec<u8> {
+        let ids: ArrayRef = Arc::new((0..1000).collect::<Int64Array>());
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        bytes
+    }
+
+    fn compressed(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn buffers_are_pieces_of_the_body() {
+        let bytes = Bytes::from(stream());
+        let decoded = decode_ipc(bytes.clone()).unwrap();
+        assert_eq!(decoded.batches.len(), 2);
+        let values = decoded.batches[1].column(0).to_data().buffers()[0].as_ptr();
+        assert!(bytes.as_ptr_range().contains(&values));
+    }
+
+    #[test]
+    fn every_cut_is_an_error_or_fewer_rows() {
+        let bytes = Bytes::from(stream());
+        for end in 1..bytes.len() {
+            if let Ok(decoded) = decode_ipc(bytes.slice(..end)) {
+                let rows: usize = decoded.batches.iter().map(RecordBatch::num_rows).sum();
+                let whole = end + 8 >= bytes.len();
+                assert!(rows < 2000 || whole, "{end} bytes of {} give {rows} rows", bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_checked_to_its_end() {
+        let plain = stream();
+        let gzip = compressed(&plain);
+        assert_eq!(inflate(gzip.clone().into(), plain.len()).unwrap(), plain);
+        for end in 2..gzip.len() {
+            let error = inflate(Bytes::from(gzip[..end].to_vec()), plain.len()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DataInvalid, "{end}");
+        }
+        let mut flipped = gzip.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 0x40;
+        assert!(inflate(flipped.into(), plain.len()).is_err());
+        let bomb = inflate(compressed(&vec![0; 1 << 20]).into(), 1000).unwrap_err();
+        assert_eq!(bomb.kind(), ErrorKind::ResourceExhausted);
+    }
+}

@@ -1,0 +1,32 @@
+//! What HTTP APIs that run statements share.
+//!
+//! A backend of this kind speaks its vendor's requests and leaves to this crate what every such
+//! API needs alike: one client with its pool and limits, repeating what cannot start work
+//! twice, credentials that are renewed once for all who wait, cancelling what a caller left
+//! behind, waiting with back-off, chunks that are fetched in parallel and delivered in order,
+//! Arrow IPC, and SQL rendered from a [`SqlDialect`](orbit_core::SqlDialect).
+
+mod answer;
+mod cancels;
+mod chunks;
+mod client;
+mod credential;
+mod ipc;
+mod poll;
+mod render;
+mod retry;
+mod settings;
+
+pub use answer::Answer;
+pub use cancels::{CancelOnDrop, Cancels};
+pub use chunks::{Chunk, ChunkLimits, in_order};
+pub use client::{Call, Client, ClientOptions, Repeat};
+pub use credential::{Kept, Renewing};
+pub use ipc::{Decoded, decode_ipc, inflate, off_the_workers};
+pub use poll::{Backoff, Progress, poll_until};
+pub use render::{LiteralForm, Renderer};
+pub use reqwest::header;
+pub use reqwest::{Method, StatusCode};
+pub use retry::{RetryPolicy, retry_after};
+pub use settings::{ProxySettings, TlsSettings};
+pub use url::Url;

@@ -1,0 +1,49 @@
+//! The blocks `tls` and `proxy` of a datasource.
+
+use orbit_core::{Problem, Secret, Settings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+/// How the server's certificate is judged.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// A file of PEM certificates that are trusted beside those of the operating system.
+    pub ca_path: Option<String>,
+}
+
+/// The proxy between here and the service. Variables such as `HTTPS_PROXY` are not read.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxySettings {
+    /// Where it is, such as `http://proxy.example.com:3128`.
+    pub url: String,
+    /// The user that it asks for.
+    pub user: Option<String>,
+    /// That user's password.
+    pub password: Option<Secret>,
+    /// Hosts that are reached without it; a name stands for everything below it.
+    #[serde(default)]
+    pub except: Vec<String>,
+}
+
+impl ProxySettings {
+    /// What is wrong with the block under `key`.
+    pub fn validate(&self, key: &str, settings: &Settings) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let url = format!("{key}.url");
+        match Url::parse(&self.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => {}
+            _ => {
+                let problem = settings.problem(&url, "this is no URL of a proxy");
+                problems.push(problem.with_hint("write it as http://host:port"));
+            }
+        }
+        if self.password.is_some() && self.user.is_none() {
+            let key = format!("{key}.password");
+            problems.push(settings.problem(&key, "there is a password without a user"));
+        }
+        problems
+    }
+}

@@ -1,0 +1,8 @@
+//! Responders of our own: what a third-party server cannot show of a vendor's protocol, as its
+//! documentation and open clients tell it. Tables and reports call them ours.
+
+mod http;
+mod snowflake;
+
+pub use http::{HttpReply, HttpRequest, HttpServer};
+pub use snowflake::{Answer, Seen, Snowflake, gzip, ipc};
