@@ -43,7 +43,8 @@ pub(crate) fn unsupported(failure: &DeltaTableError, who: &str) -> Option<Error>
         DeltaTableError::Transaction {
             source: TransactionError::UnsupportedTableFeatures(features),
         } => {
-            let names: Vec<_> = features.iter().map(ToString::to_string).collect();
+            let mut names: Vec<_> = features.iter().map(ToString::to_string).collect();
+            names.sort_unstable();
             format!("the table needs a {who} that knows {}", names.join(", "))
         }
         DeltaTableError::KernelError(error) => kernel_unsupported(error)?.to_owned(),

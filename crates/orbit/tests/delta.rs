@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -87,6 +88,7 @@ async fn two_writers_lose_nothing_and_a_reader_sees_whole_versions() {
             assert_eq!(of_first % 2, 0);
             assert!(rows >= last, "a version that was seen stays");
             (rounds, last) = (rounds + 1, rows);
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         rounds
     });
