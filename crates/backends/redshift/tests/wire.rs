@@ -1,6 +1,8 @@
 //! The behaviour suite behind a proxy that refuses what Redshift refuses: catalogs of Redshift's
 //! names, rows as text, and a server whose literals take a backslash as an escape.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
+
 mod common;
 #[path = "common/suite.rs"]
 mod suite;

@@ -1,6 +1,8 @@
 //! What goes wrong, on a PostgreSQL of the tests' own: each ends in a clear error in bounded
 //! time, or in the right result.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "../common/mod.rs"]
 mod common;
 
