@@ -98,6 +98,9 @@ impl Drop for RedshiftWire {
 async fn serve(mut client: TcpStream, server_port: u16) -> io::Result<()> {
     let Some(startup) = startup(&mut client).await? else { return Ok(()) };
     let mut server = TcpStream::connect(("127.0.0.1", server_port)).await?;
+    // Small messages would otherwise wait for those before them.
+    server.set_nodelay(true)?;
+    client.set_nodelay(true)?;
     server.write_all(&startup).await?;
     let (mut from_server, to_server) = server.into_split();
     let (from_client, mut to_client) = client.into_split();
@@ -156,8 +159,7 @@ async fn requests(
         };
         let length = client.read_u32().await?;
         if kind != b'Q' && kind != b'P' {
-            server.write_u8(kind).await?;
-            server.write_u32(length).await?;
+            server.write_all(&[&[kind][..], &length.to_be_bytes()].concat()).await?;
             copy(&mut (&mut client).take(u64::from(length.saturating_sub(4))), &mut server).await?;
             continue;
         }
@@ -174,9 +176,8 @@ async fn requests(
             continue;
         }
         let body = translated(&body);
-        server.write_u8(kind).await?;
-        server.write_u32(body.len() as u32 + 4).await?;
-        server.write_all(&body).await?;
+        let length = (body.len() as u32 + 4).to_be_bytes();
+        server.write_all(&[&[kind][..], &length, &body].concat()).await?;
     }
 }
 
