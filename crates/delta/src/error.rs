@@ -171,6 +171,9 @@ pub(crate) fn of_changes(failure: DeltaTableError, store: &TableStore) -> Error 
     }
 }
 
+/// What delta-rs says when another writer made the table first.
+const TABLE_EXISTS: &str = "table already exists";
+
 /// What is wrong with what was asked.
 pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
     if let Some(error) = of_rows(failure) {
@@ -182,6 +185,10 @@ pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
         DeltaTableError::SchemaMismatch { msg } => (ErrorKind::QueryInvalid, msg.clone()),
         DeltaTableError::InvalidData { message } => (ErrorKind::DataInvalid, message.clone()),
         DeltaTableError::Generic(text) => (ErrorKind::QueryInvalid, text.clone()),
+        // The type of this one is private to delta-rs.
+        DeltaTableError::GenericError { source } if source.to_string().contains(TABLE_EXISTS) => {
+            (ErrorKind::AlreadyExists, source.to_string())
+        }
         DeltaTableError::GenericError { source } => (ErrorKind::QueryInvalid, source.to_string()),
         DeltaTableError::Arrow { source } => (ErrorKind::QueryInvalid, source.to_string()),
         DeltaTableError::MetadataError(text) => (ErrorKind::QueryInvalid, text.clone()),

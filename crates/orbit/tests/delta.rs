@@ -102,7 +102,8 @@ async fn two_writers_lose_nothing_and_a_reader_sees_whole_versions() {
     let counts = integers(&program(home.path()), sql).await.unwrap();
     assert_eq!(counts, [4 * EACH, 2 * EACH]);
     let commits = fs::read_dir(home.path().join("t/_delta_log")).unwrap();
-    let commits = commits.filter(|e| e.as_ref().unwrap().path().extension().unwrap() == "json");
+    let commits =
+        commits.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "json"));
     assert_eq!(commits.count() as i64, 1 + 2 * EACH);
 }
 

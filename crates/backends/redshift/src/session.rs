@@ -177,11 +177,18 @@ impl Connector {
     }
 }
 
+/// The driver takes the provider of the process, and panics when several are compiled in and
+/// none was chosen. A choice that was made before stands.
+fn choose_tls_provider() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
 #[async_trait]
 impl Connect for Connector {
     type Connection = Session;
 
     async fn open(&self) -> Result<Session> {
+        choose_tls_provider();
         let Login { user, password } = self.logins.login().await?;
         let options = self.options.clone().username(&user).password(password.expose());
         let mut connection = options.connect().await.map_err(error::of)?;

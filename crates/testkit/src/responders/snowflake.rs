@@ -151,18 +151,18 @@ fn respond(shared: &Shared, request: &HttpRequest) -> HttpReply {
     match request.path.as_str() {
         "/session/v1/login-request" => {
             state.seen.logins.push(body["data"].clone());
-            success(json!({ "token": state.session(), "masterToken": "master-canary" }))
+            success(&json!({ "token": state.session(), "masterToken": "master-canary" }))
         }
         "/session/token-request" => {
             state.seen.renewals += 1;
-            success(json!({ "sessionToken": state.session(), "masterToken": "master-canary" }))
+            success(&json!({ "sessionToken": state.session(), "masterToken": "master-canary" }))
         }
         path if path.starts_with("/chunk/") => state.chunk(request),
-        _ if !state.knows(request) => failure("390112", "the session has expired", json!({})),
-        "/session/heartbeat" => success(Value::Null),
+        _ if !state.knows(request) => failure("390112", "the session has expired", &json!({})),
+        "/session/heartbeat" => success(&Value::Null),
         "/session" => {
             state.seen.logouts += 1;
-            success(Value::Null)
+            success(&Value::Null)
         }
         "/queries/v1/query-request" => {
             state.seen.statements.push(body.clone());
@@ -171,7 +171,7 @@ fn respond(shared: &Shared, request: &HttpRequest) -> HttpReply {
         }
         path if path.ends_with("abort-request") => {
             state.abort(request);
-            success(Value::Null)
+            success(&Value::Null)
         }
         path => {
             let host = request.headers.get("host").cloned().unwrap_or_default();
@@ -213,7 +213,11 @@ impl State {
 
     fn statement(&mut self, text: &str, host: &str) -> HttpReply {
         let Some((index, answer)) = self.find(text) else {
-            return failure("001003", "syntax error: no such script", json!({"sqlState": "42000"}));
+            return failure(
+                "001003",
+                "syntax error: no such script",
+                &json!({"sqlState": "42000"}),
+            );
         };
         let (id, polls) = (format!("01-{index}"), answer.polls);
         self.polls_left.insert(id.clone(), polls);
@@ -223,18 +227,18 @@ impl State {
     fn result(&mut self, id: &str, host: &str) -> HttpReply {
         let index = id.strip_prefix("01-").and_then(|index| index.parse::<usize>().ok());
         let Some(answer) = index.and_then(|index| self.answers.values().nth(index)).cloned() else {
-            return failure("000709", "the statement was not found", json!({"sqlState": "02000"}));
+            return failure("000709", "the statement was not found", &json!({"sqlState": "02000"}));
         };
         let left = self.polls_left.entry(id.to_owned()).or_default();
         if *left > 0 {
             *left -= 1;
             let data = json!({ "queryId": id, "getResultUrl": format!("/queries/{id}/result") });
-            return failure("333333", "in progress", data);
+            return failure("333333", "in progress", &data);
         }
         if let Some((code, message)) = &answer.failure {
-            return failure(code, message, json!({ "queryId": id }));
+            return failure(code, message, &json!({ "queryId": id }));
         }
-        success(self.data(id, &answer, host))
+        success(&self.data(id, &answer, host))
     }
 
     fn data(&self, id: &str, answer: &Answer, host: &str) -> Value {
@@ -280,12 +284,12 @@ impl State {
     }
 }
 
-fn success(data: Value) -> HttpReply {
+fn success(data: &Value) -> HttpReply {
     let body = json!({ "data": data, "code": null, "message": null, "success": true });
     HttpReply::new(200, body.to_string())
 }
 
-fn failure(code: &str, message: &str, data: Value) -> HttpReply {
+fn failure(code: &str, message: &str, data: &Value) -> HttpReply {
     let success = code == "333333";
     let body = json!({ "data": data, "code": code, "message": message, "success": success });
     HttpReply::new(200, body.to_string()).after(Duration::from_millis(1))
