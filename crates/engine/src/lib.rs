@@ -6,6 +6,7 @@
 
 mod catalog;
 mod describe;
+mod ending;
 mod engine;
 mod error;
 mod explain;
