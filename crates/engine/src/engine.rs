@@ -13,6 +13,8 @@ use orbit_core::{
     BatchStream, Context, Datasources, Effect, Error, ErrorKind, Handle, Operation, Query, Result,
     Tally, Target,
 };
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::catalog::Catalog;
 use crate::lake::SchemaCache;
@@ -208,7 +210,14 @@ impl Engine {
     }
 
     async fn plan(&self, cx: &Context, request: Request) -> Result<Planned> {
-        BigStack::new(Planner::new(&self.0, cx).plan(request)).await
+        let (shared, cx) = (Arc::clone(&self.0), cx.clone());
+        let planning = BigStack::new(async move { Planner::new(&shared, &cx).plan(request).await });
+        // Planning computes for long between two waits: elsewhere, it keeps no caller waiting
+        // who has given up.
+        let planning = AbortOnDropHandle::new(tokio::spawn(planning.in_current_span()));
+        planning.await.map_err(|e| {
+            Error::new(ErrorKind::Unexpected, "planning ended without an answer").with_source(e)
+        })?
     }
 }
 

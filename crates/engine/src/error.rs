@@ -7,6 +7,9 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use orbit_core::{Error, ErrorKind, closest};
 
+/// Columns that are listed when none is near the one that is not there.
+const COLUMNS_SHOWN_MAX: usize = 10;
+
 /// The error as the caller sees it: a source's own error comes through as it was.
 pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
     if let Some(inner) = find::<Error>(&error) {
@@ -15,7 +18,7 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
     let kind = kind_of(&error);
     let message = message_of(&error);
     let result = Error::new(kind, message);
-    if let Some(hint) = nearest_column(&error) {
+    if let Some(hint) = nearest_name(&error) {
         return result.with_hint(hint);
     }
     match kind {
@@ -104,21 +107,35 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
     }
 }
 
-/// What a column that does not exist may have meant.
-fn nearest_column(error: &DataFusionError) -> Option<String> {
+/// What a name that is not found, or is found twice, may have meant.
+fn nearest_name(error: &DataFusionError) -> Option<String> {
     match error {
         DataFusionError::SchemaError(inner, _) => {
-            let SchemaError::FieldNotFound { field, valid_fields } = inner.as_ref() else {
-                return None;
+            let (field, valid_fields) = match inner.as_ref() {
+                SchemaError::FieldNotFound { field, valid_fields } => (field, valid_fields),
+                SchemaError::AmbiguousReference { field } if field.relation.is_none() => {
+                    return Some("name its table".to_owned());
+                }
+                _ => return None,
             };
             let names = valid_fields.iter().map(|column| column.name.as_str());
-            closest(&field.name, names).map(|near| format!("did you mean `{near}`?"))
+            let near = closest(&field.name, names).map(|near| format!("did you mean `{near}`?"));
+            let shown = valid_fields.iter().take(COLUMNS_SHOWN_MAX);
+            let shown: Vec<_> = shown.map(|column| format!("`{}`", column.flat_name())).collect();
+            let more = if valid_fields.len() > shown.len() { " and others" } else { "" };
+            let listed = || format!("there are {}{more}", shown.join(", "));
+            near.or_else(|| (!shown.is_empty()).then(listed))
+        }
+        // A function that does not exist.
+        DataFusionError::Plan(text) => {
+            let (_, near) = text.split_once("\nDid you mean ")?;
+            Some(format!("did you mean {}", near.trim().replace('\'', "`")))
         }
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
-            nearest_column(inner)
+            nearest_name(inner)
         }
-        DataFusionError::Shared(inner) => nearest_column(inner),
-        DataFusionError::Collection(inner) => inner.first().and_then(nearest_column),
+        DataFusionError::Shared(inner) => nearest_name(inner),
+        DataFusionError::Collection(inner) => inner.first().and_then(nearest_name),
         _ => None,
     }
 }
@@ -129,12 +146,13 @@ fn message_of(error: &DataFusionError) -> String {
         DataFusionError::Plan(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Execution(text)
+        | DataFusionError::Internal(text)
         | DataFusionError::Configuration(text) => text.clone(),
         DataFusionError::ResourcesExhausted(text) => {
             format!("the memory or disk budget is used up: {text}")
         }
         DataFusionError::SQL(inner, _) => inner.to_string(),
-        DataFusionError::SchemaError(inner, _) => inner.to_string(),
+        DataFusionError::SchemaError(inner, _) => schema_message(inner),
         DataFusionError::ArrowError(inner, _) => arrow_message(inner),
         DataFusionError::ParquetError(inner) => {
             let text = inner.to_string();
@@ -178,17 +196,39 @@ fn without_prefix(text: &str) -> &str {
     text.strip_prefix("Parquet error: ").unwrap_or(text)
 }
 
-/// Several sentences as one, in our case, up to advice about DataFusion's own settings.
+/// Several sentences as one, in our case. What stands on further lines is advice for those who
+/// call DataFusion, or a backtrace.
 fn one_sentence(text: &str) -> String {
-    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
-    let is_advice = |sentence: &&str| {
-        let words = ["Did you mean", "Valid fields", "Hint", "This was likely", "Please"];
-        words.iter().any(|word| sentence.starts_with(word)) || sentence.contains("datafusion.")
-    };
-    let mut sentences = text.split(". ").take_while(|sentence| !is_advice(sentence));
-    let first = lower_first(sentences.next().unwrap_or(text));
-    let joined = sentences.fold(first, |text, next| format!("{text}; {}", lower_first(next)));
-    joined.trim().trim_end_matches('.').to_owned()
+    let mut breaks = text.match_indices('\n').map(|(index, _)| index);
+    let end = breaks.find(|index| is_outside_quotes(&text[..*index])).unwrap_or(text.len());
+    let mut parts = text[..end].split(". ");
+    let mut sentence = lower_first(parts.next().unwrap_or_default());
+    for part in parts {
+        if !is_outside_quotes(&sentence) {
+            sentence = format!("{sentence}. {part}");
+        } else if !part.contains("datafusion.") {
+            sentence = format!("{sentence}; {}", lower_first(part));
+        }
+    }
+    sentence.trim().trim_end_matches('.').to_owned()
+}
+
+/// Whether what follows `text` is not within a value that it quotes.
+fn is_outside_quotes(text: &str) -> bool {
+    text.matches('\'').count().is_multiple_of(2)
+}
+
+/// What is wrong with a column's name.
+fn schema_message(error: &SchemaError) -> String {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => {
+            format!("there is no column `{}`", field.flat_name())
+        }
+        SchemaError::AmbiguousReference { field } if field.relation.is_none() => {
+            format!("the column `{}` is in more than one table", field.name)
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Sentence case undone, unless the first word is a name such as `SELECT`.
@@ -199,5 +239,24 @@ fn lower_first(text: &str) -> String {
             first.to_lowercase().chain(chars).collect()
         }
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_sentence;
+
+    #[test]
+    fn several_sentences_are_one() {
+        let cases = [
+            ("Expected 2. Found 1 at line 3.", "expected 2; found 1 at line 3"),
+            ("Invalid function 'x'.\nDid you mean 'y'?", "invalid function 'x'"),
+            ("Error at value 'A. B\nC' of x. Hint: so", "error at value 'A. B\nC' of x; hint: so"),
+            ("Failed. Set datafusion.x.y to false", "failed"),
+            ("SELECT is odd\n\nbacktrace: 0", "SELECT is odd"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(one_sentence(text), expected);
+        }
     }
 }

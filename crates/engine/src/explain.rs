@@ -121,7 +121,7 @@ fn walk(
 
 fn remote_source(remote: &RemoteExec, above: &[String]) -> SourceExplanation {
     let query = remote.query();
-    let mut pushed = Vec::new();
+    let (mut pushed, mut stayed) = (Vec::new(), above.to_vec());
     if let Some(columns) = &query.columns {
         pushed.push(format!("columns: {}", columns.join(", ")));
     }
@@ -130,13 +130,14 @@ fn remote_source(remote: &RemoteExec, above: &[String]) -> SourceExplanation {
         pushed.push(format!("order: {}", order_text(&query.order)));
     }
     pushed.extend(query.limit.map(|n| format!("limit: {n}")));
+    stayed.retain(|part| !pushed.contains(part));
     SourceExplanation {
         datasource: remote.cx().datasource().unwrap_or_default().to_owned(),
         table: remote.table(),
         is_query: true,
         reads: "one query".to_owned(),
         pushed,
-        stayed: above.to_vec(),
+        stayed,
         estimate: Estimate::default(),
     }
 }
@@ -147,28 +148,28 @@ fn file_source(
     above: &[String],
 ) -> Option<SourceExplanation> {
     let config = (source.data_source().as_ref() as &dyn Any).downcast_ref::<FileScanConfig>()?;
-    let files: Vec<_> = config.file_groups.iter().flat_map(FileGroup::files).collect();
-    let bytes: u64 = files.iter().map(|f| f.object_meta.size).sum();
+    let files = config.file_groups.iter().flat_map(FileGroup::files);
+    let first = files.clone().next().map(|f| f.object_meta.location.as_ref().to_owned());
+    // A file that is read in several parts is in several groups.
+    let sizes: BTreeMap<_, _> =
+        files.map(|f| (&f.object_meta.location, f.object_meta.size)).collect();
+    let bytes: u64 = sizes.values().sum();
     let schema = source.schema();
     let columns: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let mut pushed = vec![format!("columns: {}", columns.join(", "))];
     pushed.extend(config.file_source.filter().map(|f| format!("pruning: {f}")));
     pushed.extend(config.limit.map(|n| format!("limit: {n}")));
-    let first = files.first().map(|f| f.object_meta.location.as_ref().to_owned());
     let first = first.as_deref().unwrap_or("");
     let (scope, key) = (first.split('/').next().unwrap_or(""), LakeStore::key(first).to_owned());
-    let mut distinct: Vec<_> = files.iter().map(|f| &f.object_meta.location).collect();
-    distinct.sort();
-    distinct.dedup();
     Some(SourceExplanation {
         datasource: scopes.get(scope).cloned().unwrap_or_default(),
         table: key,
         is_query: false,
         reads: format!(
             "{} {} {}, {bytes} bytes",
-            distinct.len(),
+            sizes.len(),
             config.file_source.file_type(),
-            if distinct.len() == 1 { "file" } else { "files" }
+            if sizes.len() == 1 { "file" } else { "files" }
         ),
         pushed,
         stayed: above.to_vec(),

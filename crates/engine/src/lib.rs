@@ -7,6 +7,7 @@
 mod catalog;
 mod command;
 mod describe;
+mod ending;
 mod engine;
 mod error;
 mod explain;

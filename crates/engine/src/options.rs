@@ -48,7 +48,7 @@ pub struct StatementLimits {
     pub bytes_max: usize,
     /// Tokens of the text.
     pub tokens_max: usize,
-    /// Tables joined.
+    /// Joins, by `JOIN` or by a comma.
     pub joins_max: usize,
     /// Levels of parentheses and subqueries.
     pub depth_max: usize,

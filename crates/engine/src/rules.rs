@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, FieldRef, Schema};
 use datafusion::common::JoinType;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -15,19 +15,23 @@ use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
 use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
     PiecewiseMergeJoinExec, SortMergeJoinExec,
 };
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 use orbit_core::Context;
 
 use crate::error::to_datafusion;
 
 /// DataFusion's rule that gives cross joins their conditions.
 const ELIMINATE_CROSS_JOIN: &str = "eliminate_cross_join";
+
+/// Joins within joins that yield. Each takes one of the 128 units that a task may spend before
+/// it must yield: were all of them spent on the way to a scan, it would never be read.
+const YIELDING_JOINS_MAX: usize = 64;
 
 /// Adds the rules; the plan ends with `cx`.
 pub(crate) fn with_rules(mut builder: SessionStateBuilder, cx: &Context) -> SessionStateBuilder {
@@ -74,18 +78,7 @@ impl PhysicalOptimizerRule for Interruptible {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let done = plan.transform_up(|node| {
-            let node = match node.downcast_ref::<NestedLoopJoinExec>() {
-                Some(join) => self.checked(join)?,
-                None => node,
-            };
-            Ok(if is_join(&node) {
-                Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-            } else {
-                Transformed::no(node)
-            })
-        });
-        done.map(|done| done.data)
+        self.wrapped(plan, 0)
     }
 
     fn name(&self) -> &'static str {
@@ -98,6 +91,29 @@ impl PhysicalOptimizerRule for Interruptible {
 }
 
 impl Interruptible {
+    /// The plan with joins that yield; `joins_above` is how many of them stand above it.
+    fn wrapped(
+        &self,
+        mut node: Arc<dyn ExecutionPlan>,
+        joins_above: usize,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let is_join = is_join(&node);
+        let joins = joins_above + usize::from(is_join);
+        let children = node.children().into_iter();
+        let children = children.map(|child| self.wrapped(Arc::clone(child), joins));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        if !children.is_empty() {
+            node = replace_children_if_necessary(node, children)?;
+        }
+        if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+            node = self.checked(join)?;
+        }
+        if is_join && joins <= YIELDING_JOINS_MAX {
+            node = Arc::new(CooperativeExec::new(node));
+        }
+        Ok(node)
+    }
+
     /// The join with a look at the clock each time that its condition is computed: rows that do
     /// not match never leave it.
     fn checked(&self, join: &NestedLoopJoinExec) -> Result<Arc<dyn ExecutionPlan>> {

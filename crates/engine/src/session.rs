@@ -18,7 +18,7 @@ use datafusion::prelude::SessionConfig;
 use orbit_core::{Context, Error, ErrorKind, Result};
 
 use crate::error::from_datafusion;
-use crate::{EngineOptions, remote, rules, semantics};
+use crate::{EngineOptions, ending, remote, rules, semantics};
 
 /// Bytes of footers that are kept between queries.
 const FOOTER_CACHE_BYTES: usize = 128 << 20;
@@ -77,7 +77,7 @@ pub(crate) fn session(
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .with_default_features();
     let builder = remote::with_rules(semantics::with_rules(builder));
-    Ok(rules::with_rules(builder, cx).build())
+    Ok(ending::with_rules_that_end(rules::with_rules(builder, cx), cx).build())
 }
 
 /// Makes `table` known to `session` as `catalog.schema.name`.

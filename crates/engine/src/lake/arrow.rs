@@ -173,7 +173,7 @@ async fn read_stream(
 }
 
 /// The wanted columns of `batch`, by name; NULL where it has none.
-fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
+pub(super) fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let column = |field: &arrow_schema::FieldRef| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),

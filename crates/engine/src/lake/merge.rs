@@ -1,5 +1,6 @@
 //! One schema for files that write the same values with different Arrow types.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -8,16 +9,28 @@ use orbit_core::{Error, ErrorKind, Result};
 /// The columns of all files, by name, in the order in which they are first seen.
 #[derive(Default)]
 pub(super) struct Merged {
+    is_text: bool,
     fields: Vec<FieldRef>,
     files: usize,
 }
 
 impl Merged {
+    /// The columns of files whose types were inferred from texts: one too narrow is widened.
+    pub(super) fn of_text() -> Self {
+        Self { is_text: true, ..Self::default() }
+    }
+
     /// Adds the columns of one more file.
     ///
     /// # Errors
-    /// `DataInvalid` naming a column that cannot be of both files' types.
+    /// `DataInvalid` naming a column that cannot be of both files' types, or that one file has
+    /// twice.
     pub(super) fn add(&mut self, schema: &Schema) -> Result<()> {
+        let mut names = HashSet::new();
+        if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
+            let message = format!("a file has two columns `{}`", twice.name());
+            return Err(Error::new(ErrorKind::DataInvalid, message));
+        }
         for known in &mut self.fields {
             if schema.field_with_name(known.name()).is_err() && !known.is_nullable() {
                 *known = Arc::new(known.as_ref().clone().with_nullable(true));
@@ -26,6 +39,7 @@ impl Merged {
         for field in schema.fields() {
             match self.fields.iter_mut().find(|known| known.name() == field.name()) {
                 Some(known) if known == field => {}
+                Some(known) if self.is_text => *known = common_text_field(known, field),
                 Some(known) => *known = common_field(known, field)?,
                 None => {
                     let missing_before = self.files > 0;
@@ -57,6 +71,19 @@ fn common_field(a: &Field, b: &Field) -> Result<FieldRef> {
     })?;
     let nullable = a.is_nullable() || b.is_nullable();
     Ok(Arc::new(Field::new(a.name(), data_type, nullable)))
+}
+
+/// The same for types that were inferred from texts.
+fn common_text_field(a: &Field, b: &Field) -> FieldRef {
+    let data_type = match (a.data_type(), b.data_type()) {
+        (a, b) if a == b => a.clone(),
+        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
+        (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => {
+            DataType::Float64
+        }
+        _ => DataType::Utf8,
+    };
+    Arc::new(Field::new(a.name(), data_type, true))
 }
 
 /// The type that holds the values of both without a loss.

@@ -6,6 +6,7 @@
 //! [`TableFormat`]: crate::TableFormat
 
 mod arrow;
+mod csv;
 mod find;
 mod format;
 mod list;

@@ -6,13 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_csv::ReaderBuilder;
-use arrow_csv::reader::Decoder;
 use arrow_schema::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::datasource::file_format::csv::CsvDecoder;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{CsvSource, FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
@@ -22,14 +18,14 @@ use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion_datasource::decoder::{DecoderDeserializer, deserialize_stream};
 use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
 use datafusion_datasource::projection::{ProjectionOpener, SplitProjection};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 use regex::Regex;
 
 use super::arrow::ArrowOpener;
+use super::csv::CsvOpener;
 use super::store::LakeStore;
 use crate::error::{of_file, to_datafusion};
 
@@ -38,8 +34,8 @@ use crate::error::{of_file, to_datafusion};
 pub(super) enum Reading {
     /// DataFusion.
     Plain,
-    /// CSV, of which these texts are NULL.
-    Csv { null: Regex },
+    /// CSV, by the names of columns; these texts are NULL.
+    Csv { null: Option<Regex> },
     /// Arrow IPC.
     Arrow,
 }
@@ -59,28 +55,24 @@ impl LakeSource {
         Self { inner, reading, datasource: datasource.into(), batch_rows: 8192 }
     }
 
-    /// What opens files as batches of the columns `wanted`, which are at `indices` of the file.
+    /// What opens files as batches of the columns `wanted`.
     fn opener(
         &self,
         store: Arc<dyn ObjectStore>,
         config: &FileScanConfig,
-        indices: Vec<usize>,
-    ) -> Result<Arc<dyn FileOpener>> {
-        let schema = self.table_schema().file_schema();
-        Ok(match (&self.reading, self.inner.downcast_ref::<CsvSource>()) {
+        wanted: SchemaRef,
+    ) -> Arc<dyn FileOpener> {
+        match (&self.reading, self.inner.downcast_ref::<CsvSource>()) {
             (Reading::Csv { null }, Some(csv)) => Arc::new(CsvOpener {
                 store,
                 csv: csv.clone(),
                 null: null.clone(),
-                indices,
+                wanted,
                 batch_rows: self.batch_rows,
                 packing: config.file_compression_type,
             }),
-            _ => {
-                let wanted: SchemaRef = Arc::new(schema.project(&indices)?);
-                Arc::new(ArrowOpener { store, wanted })
-            }
-        })
+            _ => Arc::new(ArrowOpener { store, wanted }),
+        }
     }
 }
 
@@ -99,7 +91,8 @@ impl FileSource for LakeSource {
                 Some(projection) => SplitProjection::new(schema, projection),
                 None => SplitProjection::unprojected(self.table_schema()),
             };
-            let opener = self.opener(store, config, projection.file_indices.clone())?;
+            let wanted = Arc::new(schema.project(&projection.file_indices)?);
+            let opener = self.opener(store, config, wanted);
             ProjectionOpener::try_new(projection, opener, schema)?
         };
         Ok(Arc::new(NamingOpener { opener, datasource: Arc::clone(&self.datasource) }))
@@ -193,47 +186,6 @@ impl FileOpener for NamingOpener {
         Ok(Box::pin(async move {
             let batches = opening.await.map_err(&named)?;
             Ok(batches.map_err(named).boxed())
-        }))
-    }
-}
-
-/// Opens CSV files of which some texts are NULL.
-struct CsvOpener {
-    store: Arc<dyn ObjectStore>,
-    csv: CsvSource,
-    null: Regex,
-    indices: Vec<usize>,
-    batch_rows: usize,
-    packing: FileCompressionType,
-}
-
-impl CsvOpener {
-    fn decoder(&self) -> Decoder {
-        let mut reader = ReaderBuilder::new(Arc::clone(self.csv.table_schema().file_schema()))
-            .with_header(self.csv.has_header())
-            .with_delimiter(self.csv.delimiter())
-            .with_quote(self.csv.quote())
-            .with_null_regex(self.null.clone())
-            .with_projection(self.indices.clone())
-            .with_batch_size(self.batch_rows);
-        if let Some(escape) = self.csv.escape() {
-            reader = reader.with_escape(escape);
-        }
-        if let Some(comment) = self.csv.comment() {
-            reader = reader.with_comment(comment);
-        }
-        reader.build_decoder()
-    }
-}
-
-impl FileOpener for CsvOpener {
-    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let (store, packing) = (Arc::clone(&self.store), self.packing);
-        let decoder = DecoderDeserializer::new(CsvDecoder::new(self.decoder()));
-        Ok(Box::pin(async move {
-            let bytes = store.get(&file.object_meta.location).await?.into_stream();
-            let text = packing.convert_stream(bytes.map_err(DataFusionError::from).boxed())?.fuse();
-            Ok(deserialize_stream(text, decoder).map_err(DataFusionError::from).boxed())
         }))
     }
 }

@@ -45,6 +45,9 @@ use crate::{FileFormat, TableOptions};
 /// Files whose footers are read at once.
 const FOOTERS_MAX: usize = 32;
 
+/// Rows of each text file from which types are inferred, at least.
+const INFER_ROWS_MIN: usize = 100;
+
 /// Schemas that are kept.
 const SCHEMAS_MAX: usize = 4096;
 
@@ -223,11 +226,11 @@ impl FileTable {
     }
 
     fn text_reading(&self) -> DataFusionResult<Reading> {
-        let csv = self.format.downcast_ref::<CsvFormat>();
-        let Some(pattern) = csv.and_then(|csv| csv.options().null_regex.as_ref()) else {
+        let Some(csv) = self.format.downcast_ref::<CsvFormat>() else {
             return Ok(Reading::Plain);
         };
-        let null = Regex::new(pattern).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        let null = csv.options().null_regex.as_ref().map(|pattern| Regex::new(pattern));
+        let null = null.transpose().map_err(|e| DataFusionError::External(Box::new(e)))?;
         Ok(Reading::Csv { null })
     }
 }
@@ -292,11 +295,13 @@ impl Opening<'_> {
 
     /// The schema that all files have in common.
     async fn infer(&self, format: &dyn DataFusionFormat) -> Result<SchemaRef> {
-        if matches!(self.kind, FileFormat::Csv | FileFormat::Tsv | FileFormat::Json) {
+        if self.kind == FileFormat::Json {
             let inferred = format.infer_schema(self.session, &self.store, &self.metas).await;
             return inferred.map_err(|e| self.unreadable(e, &self.metas));
         }
-        let mut merged = Merged::default();
+        let csv = format.downcast_ref::<CsvFormat>().map(|csv| self.part_of_the_rows(csv));
+        let format = csv.as_ref().map_or(format, |csv| csv);
+        let mut merged = if csv.is_some() { Merged::of_text() } else { Merged::default() };
         let mut schemas = stream::iter(&self.metas)
             .map(|meta| async move {
                 let schema = match self.kind {
@@ -313,6 +318,14 @@ impl Opening<'_> {
             merged.add(&schema).map_err(|e| self.placed(e, &self.metas))?;
         }
         Ok(merged.finish())
+    }
+
+    /// The format for inferring types from each file: all have names, and share the rows.
+    fn part_of_the_rows(&self, csv: &CsvFormat) -> CsvFormat {
+        let options = csv.options().clone();
+        let rows_max = options.schema_infer_max_rec.unwrap_or(INFER_ROWS_MIN);
+        let rows = (rows_max / self.metas.len().max(1)).max(INFER_ROWS_MIN).min(rows_max);
+        CsvFormat::default().with_options(options).with_schema_infer_max_rec(rows)
     }
 
     /// Says which of the table's files could not be read.

@@ -134,6 +134,48 @@ impl Speller<'_> {
         }
     }
 
+    /// Spells the columns by whose names tables are joined.
+    fn spell_joins(&self, table: &mut TableWithJoins) -> Result<()> {
+        let columns = |factor: &TableFactor| {
+            let mut found = Vec::new();
+            self.add_relations_of(factor, &[], &mut found);
+            found.into_iter().flat_map(|relation| relation.columns).collect::<Vec<_>>()
+        };
+        let mut left = columns(&table.relation);
+        for join in &mut table.joins {
+            let right = columns(&join.relation);
+            match constraint(&mut join.join_operator) {
+                Some(JoinConstraint::Using(names)) => {
+                    let idents = names.iter_mut().filter_map(|name| match name.0.last_mut() {
+                        Some(ObjectNamePart::Identifier(ident)) => Some(ident),
+                        _ => None,
+                    });
+                    for ident in idents.filter(|ident| ident.quote_style.is_none()) {
+                        let sides = [&left, &right].map(|side| spelling(&ident.value, side.iter()));
+                        match sides {
+                            [Some(a), Some(b)] if a != b => return Err(differ("USING", a, b)),
+                            [Some(one), _] | [None, Some(one)] => {
+                                *ident = Ident::with_quote('"', one);
+                            }
+                            [None, None] => {}
+                        }
+                    }
+                }
+                Some(JoinConstraint::Natural) => {
+                    for a in &left {
+                        let b = spelling(a, right.iter());
+                        if let Some(b) = b.filter(|_| !right.contains(a)) {
+                            return Err(differ("a NATURAL JOIN", a, b));
+                        }
+                    }
+                }
+                _ => {}
+            }
+            left.extend(right);
+        }
+        Ok(())
+    }
+
     /// What `from` lets a SELECT see; `ctes` are those of a query that is not visited yet.
     fn relations(&self, from: &[TableWithJoins], ctes: &[Relation]) -> Vec<Relation> {
         let mut found = Vec::new();
@@ -146,12 +188,16 @@ impl Speller<'_> {
     fn add_relations(&self, table: &TableWithJoins, ctes: &[Relation], found: &mut Vec<Relation>) {
         let joined = table.joins.iter().map(|join| &join.relation);
         for factor in [&table.relation].into_iter().chain(joined) {
-            match factor {
-                TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                    self.add_relations(table_with_joins, ctes, found);
-                }
-                factor => found.extend(self.relation(factor, ctes)),
+            self.add_relations_of(factor, ctes, found);
+        }
+    }
+
+    fn add_relations_of(&self, factor: &TableFactor, ctes: &[Relation], found: &mut Vec<Relation>) {
+        match factor {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.add_relations(table_with_joins, ctes, found);
             }
+            factor => found.extend(self.relation(factor, ctes)),
         }
     }
 
@@ -252,6 +298,13 @@ impl Speller<'_> {
     }
 }
 
+/// One name for two columns would join them, and each would be found by its own name alone.
+fn differ(join: &str, a: &str, b: &str) -> Error {
+    let message = format!("{join} cannot join `{a}` with `{b}`: they differ by case");
+    let hint = format!("join them with ON, such as ON a.\"{a}\" = b.\"{b}\"");
+    Error::new(ErrorKind::QueryInvalid, message).with_hint(hint)
+}
+
 /// The columns under the names that an alias gives to the first of them.
 fn renamed(alias: Option<&TableAlias>, columns: Vec<String>) -> Vec<String> {
     let given = alias.map_or(&[][..], |alias| &alias.columns);
@@ -293,16 +346,19 @@ impl VisitorMut for Speller<'_> {
             frame.relations = relations;
             frame.in_select = true;
         }
-        for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
-            if let Some(JoinConstraint::Using(columns)) = constraint(&mut join.join_operator) {
-                for part in columns.iter_mut().filter_map(|name| name.0.last_mut()) {
-                    if let ObjectNamePart::Identifier(ident) = part {
-                        flow(self.spell(ident))?;
-                    }
-                }
-            }
+        for from in &mut select.from {
+            flow(self.spell_joins(from))?;
         }
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match factor {
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                flow(self.spell_joins(table_with_joins))
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {

@@ -55,6 +55,7 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
             Error::new(ErrorKind::QueryInvalid, message).with_hint("one statement at a time")
         );
     }
+    limits::check_joins(&statement, limits)?;
     clauses::check(&statement)?;
     Ok(Parsed { statement, versions })
 }

@@ -151,3 +151,68 @@ async fn a_plan_says_what_is_pushed_and_what_stays() {
     assert_eq!(ran.rows, Some(2));
     assert!(ran.measured["lake"].bytes_read > 0);
 }
+
+/// Statements that are planned for long.
+fn slow_to_plan() -> String {
+    let joins: Vec<_> = (0..400).map(|i| format!("JOIN big t{i} ON t{i}.id = big.id")).collect();
+    format!("SELECT count(*) FROM big {}", joins.join(" "))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planning_hears_that_its_time_is_up() {
+    const LATE: Duration = Duration::from_secs(1);
+    let folder = tempfile::tempdir().unwrap();
+    put_big(folder.path(), 10);
+    let engine = lake(folder.path());
+    let cx = Context::builder().timeout(Duration::from_millis(500)).build();
+    let start = Instant::now();
+    let error = engine.query(&cx, request(slow_to_plan())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(start.elapsed() < Duration::from_millis(500) + LATE, "{:?}", start.elapsed());
+    let token = CancellationToken::new();
+    let cx = Context::builder().cancellation(token.clone()).build();
+    let cancelled = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        token.cancel();
+        Instant::now()
+    });
+    let error = engine.query(&cx, request(slow_to_plan())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    let late = cancelled.await.unwrap().elapsed();
+    assert!(late < LATE, "{late:?}");
+}
+
+#[tokio::test]
+async fn a_plan_counts_each_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    put_big(folder.path(), 200_000);
+    let bytes = std::fs::metadata(folder.path().join("big.parquet")).unwrap().len();
+    let engine = bounded(folder.path(), 64 << 20);
+    let cx = context();
+    let explained = engine.explain(&cx, request("SELECT sum(id % 7) FROM big"), false);
+    let explained = explained.await.unwrap();
+    assert!(explained.plan.contains("2 groups"), "the file is not split: {}", explained.plan);
+    let source = &explained.sources[0];
+    assert_eq!(source.reads, format!("1 parquet file, {bytes} bytes"));
+    assert_eq!(source.estimate.bytes.as_ref().unwrap().value, bytes);
+}
+
+#[tokio::test]
+async fn a_plan_says_each_part_once() {
+    let ids: Int64Array = (0..64).collect();
+    let rows = RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).unwrap();
+    let source = Scripted::builder().table(["t"], rows).build();
+    let engine = Setup::default().source("crm", &source).build();
+    let mut said = String::new();
+    for sql in [
+        "SELECT id FROM crm.t ORDER BY id DESC LIMIT 2",
+        "SELECT id FROM crm.t ORDER BY id LIMIT 2 OFFSET 3",
+        "SELECT id FROM crm.t LIMIT 4",
+        "SELECT id FROM (SELECT id FROM crm.t ORDER BY id DESC LIMIT 5) x ORDER BY id LIMIT 3",
+    ] {
+        let explained = engine.explain(&context(), request(sql), false).await.unwrap();
+        let source = &explained.sources[0];
+        said += &format!("{sql}\n  pushed {:?}\n  stayed {:?}\n", source.pushed, source.stayed);
+    }
+    insta::assert_snapshot!(said);
+}

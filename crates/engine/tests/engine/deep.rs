@@ -33,6 +33,12 @@ fn repeated(count: usize, separator: &str, each: impl Fn(usize) -> String) -> St
 }
 
 #[test]
+fn three_hundred_joins() {
+    let joins = repeated(300, " ", |i| format!("JOIN t t{i} ON t{i}.id = t.id"));
+    assert_eq!(answer(format!("SELECT count(*) FROM t {joins}")), "3");
+}
+
+#[test]
 fn five_thousand_alternatives() {
     let terms = repeated(5_000, " OR ", |i| format!("id * 2 = {}", i * 2 + 2));
     assert_eq!(answer(format!("SELECT count(*) FROM t WHERE {terms}")), "3");
@@ -71,6 +77,7 @@ fn what_is_over_a_limit_is_refused() {
             "joins_max",
             format!("SELECT 1 FROM t {}", repeated(513, " ", |i| format!("JOIN t t{i} ON true"))),
         ),
+        ("joins_max", format!("SELECT 1 FROM t {}", repeated(513, " ", |i| format!(", t t{i}")))),
         ("depth_max", format!("SELECT {}1{}", "(".repeat(2_049), ")".repeat(2_049))),
         ("depth_max", format!("SELECT {} true", "NOT ".repeat(2_049))),
         ("depth_max", format!("SELECT {}1", "- ".repeat(2_049))),

@@ -246,3 +246,43 @@ async fn a_file_that_is_gone_says_so() {
     let error = refusal(&engine, sql).await;
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
+
+#[tokio::test]
+async fn text_files_of_one_table_are_read_by_column_names() {
+    let folder = folder();
+    let at = folder.path();
+    put(at, "t/a.csv", "id,name\n1,ann\n");
+    put(at, "t/b.csv", "name,id\nbob,2\n");
+    put(at, "t/c.csv", "id\n3\n");
+    put(at, "t/d.csv", "more,\"id\",name\r\n7,4.5,\"d\ne\"\r\n");
+    put(at, "t/e.csv", "");
+    put(at, "t/f.csv", "name,id,more");
+    put(at, "tabs/a.tsv", "id\tname\n1\tann\n");
+    put(at, "tabs/b.tsv", "name\tid\nbob\t2\n");
+    put(at, "lines/a.ndjson", "{\"id\":1,\"name\":\"ann\"}\n");
+    put(at, "lines/b.ndjson", "{\"name\":\"bob\",\"id\":2}\n{\"id\":3,\"more\":7}\n");
+    put(at, "twice/a.csv", "id,id\n1,2\n");
+    put(at, "bare/a.csv", "1,ann\n");
+    put(at, "bare/b.csv", "2,bob\n");
+    put(at, "uneven/a.csv", "1,ann\n");
+    put(at, "uneven/b.csv", "2\n");
+    let bare = |path: &str| TableOptions {
+        path: path.into(),
+        header: Some(false),
+        null_values: vec!["ann".into()],
+        ..TableOptions::default()
+    };
+    let setup = Setup::default().folder("lake", at).table("lake", "bare", bare("bare"));
+    let engine = setup.table("lake", "uneven", bare("uneven")).build();
+    let statements = [
+        "SELECT id, name, more FROM t ORDER BY id",
+        "SELECT count(*), max(name) FROM t",
+        "SELECT more FROM t WHERE id = 2",
+        "SELECT id, name FROM tabs ORDER BY id",
+        "SELECT id, name, more FROM lines ORDER BY id",
+        "SELECT * FROM twice",
+        "SELECT * FROM bare ORDER BY column_1",
+        "SELECT * FROM uneven",
+    ];
+    insta::assert_snapshot!(transcript(&engine, &statements).await);
+}

@@ -148,3 +148,17 @@ async fn unknown_names_are_told_with_the_nearest() {
     ];
     insta::assert_snapshot!(said(&statements).await);
 }
+
+#[tokio::test]
+async fn joins_by_name_see_case() {
+    let statements = [
+        "SELECT count(*) FROM orders NATURAL JOIN crm.sales.items",
+        "SELECT count(*) FROM orders NATURAL JOIN staff",
+        "SELECT count(*) FROM orders o JOIN (staff s NATURAL JOIN crm.items i) ON o.id = i.id",
+        "SELECT id FROM orders JOIN staff USING (id)",
+        "SELECT o.id FROM (orders o JOIN staff s USING (total)) ORDER BY 1",
+        "SELECT max(total) FROM orders o JOIN crm.items i USING (ID), mixed",
+        "SELECT count(*) FROM orders o JOIN crm.items i USING (id), staff",
+    ];
+    insta::assert_snapshot!(said(&statements).await);
+}

@@ -1,0 +1,139 @@
+//! CSV files, of which the columns are found by the names in their first line.
+//!
+//! DataFusion's reader takes the columns of every file to stand in the order of the first, and
+//! reads by other texts for NULL than it infers types by.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_csv::ReaderBuilder;
+use arrow_csv::reader::Format;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use bytes::{Bytes, BytesMut};
+use datafusion::datasource::file_format::csv::CsvDecoder;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{CsvSource, FileSource};
+use datafusion::error::{DataFusionError, Result};
+use datafusion_datasource::decoder::{DecoderDeserializer, deserialize_stream};
+use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt};
+use orbit_core::{Error, ErrorKind};
+use regex::Regex;
+
+use super::arrow::select;
+use crate::error::to_datafusion;
+
+/// Bytes within which the first line ends and the second begins.
+const HEADER_BYTES_MAX: usize = 16 << 20;
+
+/// Opens files as batches of the columns `wanted`.
+#[derive(Clone)]
+pub(super) struct CsvOpener {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) csv: CsvSource,
+    /// Texts that are NULL.
+    pub(super) null: Option<Regex>,
+    pub(super) wanted: SchemaRef,
+    pub(super) batch_rows: usize,
+    pub(super) packing: FileCompressionType,
+}
+
+type Text = BoxStream<'static, Result<Bytes>>;
+
+impl CsvOpener {
+    /// The columns of a file that has a first line of names, and its text from the start.
+    async fn header(&self, mut text: Text) -> Result<(Schema, Text)> {
+        let mut format = Format::default()
+            .with_header(true)
+            .with_delimiter(self.csv.delimiter())
+            .with_quote(self.csv.quote())
+            .with_truncated_rows(true);
+        if let Some(escape) = self.csv.escape() {
+            format = format.with_escape(escape);
+        }
+        if let Some(comment) = self.csv.comment() {
+            format = format.with_comment(comment);
+        }
+        let mut start = BytesMut::new();
+        loop {
+            let next = text.try_next().await?;
+            let is_end = next.is_none();
+            start.extend(next);
+            match format.infer_schema(start.as_ref(), Some(1)) {
+                // A second line has begun, so the first is whole.
+                Ok((schema, rows)) if rows > 0 || is_end => {
+                    let start = stream::once(futures::future::ok(start.freeze()));
+                    return Ok((schema, start.chain(text).boxed()));
+                }
+                Err(error) if is_end => return Err(error.into()),
+                _ if start.len() > HEADER_BYTES_MAX => {
+                    let message = format!("no line of names ends within {HEADER_BYTES_MAX} bytes");
+                    return Err(to_datafusion(Error::new(ErrorKind::DataInvalid, message)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The columns of a file that are named `names`, with the types that the table gives them.
+    fn typed(&self, names: &Schema) -> Result<Schema> {
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.fields().iter().find(|field| !seen.insert(field.name())) {
+            let message = format!("the file has two columns `{}`", twice.name());
+            return Err(to_datafusion(Error::new(ErrorKind::DataInvalid, message)));
+        }
+        let table = self.csv.table_schema().file_schema();
+        let typed = names.fields().iter().map(|field| {
+            let known = table.field_with_name(field.name());
+            let data_type = known.map_or(&DataType::Utf8, |known| known.data_type());
+            Field::new(field.name(), data_type.clone(), true)
+        });
+        Ok(Schema::new(typed.collect::<Vec<_>>()))
+    }
+
+    /// The wanted columns of a file that has the columns `file`.
+    fn rows(&self, file: SchemaRef, text: Text) -> BoxStream<'static, Result<RecordBatch>> {
+        let fields = file.fields().iter().enumerate();
+        let present = fields.filter(|(_, field)| self.wanted.field_with_name(field.name()).is_ok());
+        let present = present.map(|(index, _)| index).collect();
+        let mut reader = ReaderBuilder::new(file)
+            .with_header(self.csv.has_header())
+            .with_delimiter(self.csv.delimiter())
+            .with_quote(self.csv.quote())
+            .with_projection(present)
+            .with_batch_size(self.batch_rows);
+        if let Some(null) = &self.null {
+            reader = reader.with_null_regex(null.clone());
+        }
+        if let Some(escape) = self.csv.escape() {
+            reader = reader.with_escape(escape);
+        }
+        if let Some(comment) = self.csv.comment() {
+            reader = reader.with_comment(comment);
+        }
+        let decoder = DecoderDeserializer::new(CsvDecoder::new(reader.build_decoder()));
+        let wanted = Arc::clone(&self.wanted);
+        let rows = deserialize_stream(text.fuse(), decoder).map_err(DataFusionError::from);
+        rows.map(move |batch| select(&batch?, &wanted)).boxed()
+    }
+}
+
+impl FileOpener for CsvOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let this = self.clone();
+        Ok(Box::pin(async move {
+            let bytes = this.store.get(&file.object_meta.location).await?.into_stream();
+            let bytes = bytes.map_err(DataFusionError::from).boxed();
+            let text = this.packing.convert_stream(bytes)?;
+            if !this.csv.has_header() {
+                let columns = Arc::clone(this.csv.table_schema().file_schema());
+                return Ok(this.rows(columns, text));
+            }
+            let (names, text) = this.header(text).await?;
+            Ok(this.rows(Arc::new(this.typed(&names)?), text))
+        }))
+    }
+}
