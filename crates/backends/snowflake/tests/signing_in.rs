@@ -191,11 +191,12 @@ fn traces(secret: &str) -> Vec<String> {
 async fn no_secret_is_told_to_any_logger() {
     let told = Told::default();
     let writer = told.clone();
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_ansi(false)
         .with_writer(move || writer.clone())
-        .init();
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     log::set_boxed_logger(Box::new(told.clone())).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let key = Key::new();
