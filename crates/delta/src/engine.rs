@@ -26,7 +26,7 @@ pub(crate) struct LogEngine {
 
 impl LogEngine {
     /// The engine of the table that is named `root`.
-    pub(crate) fn new(reads: Arc<dyn Engine>, writes: Arc<dyn Engine>, root: Root) -> Self {
+    pub(crate) fn new(reads: Arc<dyn Engine>, writes: &dyn Engine, root: Root) -> Self {
         let files = Arc::new(Files {
             storage: reads.storage_handler(),
             parquet: reads.parquet_handler(),

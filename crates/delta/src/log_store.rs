@@ -66,7 +66,7 @@ impl TableLog {
         Ok(Self {
             store: Arc::clone(store),
             prefixed,
-            engine: Arc::new(LogEngine::new(reads, writes, store.root().clone())),
+            engine: Arc::new(LogEngine::new(reads, writes.as_ref(), store.root().clone())),
             config: LogStoreConfig::new(url, storage),
             creates: false,
             committed: Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaResult;
+use deltalake::kernel::EagerSnapshot;
 use deltalake::operations::merge::{InsertBuilder, MergeBuilder, UpdateBuilder};
 use orbit_core::{Error, ErrorKind, Result};
 use orbit_engine::{MergeAction, MergeClause, TableMerge};
@@ -49,7 +50,7 @@ impl Work {
     /// Every column that the rows and the table share, each from its namesake.
     fn by_name(&self, merge: &TableMerge, rows: &Rows) -> Result<Vec<Assignment>> {
         use datafusion::physical_plan::streaming::PartitionStream;
-        let schema = self.snapshot.as_ref().map(|snapshot| snapshot.schema());
+        let schema = self.snapshot.as_ref().map(EagerSnapshot::schema);
         let in_table = |name: &str| schema.as_ref().is_some_and(|s| s.field(name).is_some());
         let given = rows.schema();
         let names: Vec<_> = given.fields().iter().map(|field| field.name()).collect();

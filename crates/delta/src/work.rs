@@ -267,7 +267,7 @@ where
     Box::pin(async move { running.await.map(|_| Map::new()) })
 }
 
-fn given<'a>(rows: Option<&'a Arc<Rows>>) -> Result<&'a Arc<Rows>> {
+fn given(rows: Option<&Arc<Rows>>) -> Result<&Arc<Rows>> {
     rows.ok_or_else(|| {
         Error::new(ErrorKind::QueryInvalid, "the command needs a query for its rows")
     })

@@ -211,7 +211,8 @@ impl Engine {
 
     async fn plan(&self, cx: &Context, request: Request) -> Result<Planned> {
         let (shared, cx) = (Arc::clone(&self.0), cx.clone());
-        let planning = BigStack::new(async move { Planner::new(&shared, &cx).plan(request).await });
+        let planning =
+            BigStack::new(async move { Box::pin(Planner::new(&shared, &cx).plan(request)).await });
         // Planning computes for long between two waits: elsewhere, it keeps no caller waiting
         // who has given up.
         let planning = AbortOnDropHandle::new(tokio::spawn(planning.in_current_span()));

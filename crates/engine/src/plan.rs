@@ -25,7 +25,7 @@ use crate::{ParameterValue, Request, session};
 /// A statement, ready to run.
 pub(crate) enum Planned {
     Read(ReadPlan),
-    Write(WritePlan),
+    Write(Box<WritePlan>),
 }
 
 /// A query, ready to run.
@@ -94,7 +94,7 @@ impl<'a> Planner<'a> {
         let read = ReadPlan { plan: physical, task, store: self.store, session };
         Ok(match target {
             None => Planned::Read(read),
-            Some(target) => Planned::Write(WritePlan { source: read, target }),
+            Some(target) => Planned::Write(Box::new(WritePlan { source: read, target })),
         })
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Target {
 enum Place {
     Table { name: TableName, mode: InsertMode },
     File { key: String },
-    Format { table: FormatTable, format: Arc<dyn TableFormat>, mode: WriteMode },
+    Format { table: Box<FormatTable>, format: Arc<dyn TableFormat>, mode: WriteMode },
 }
 
 impl Target {
@@ -108,7 +108,12 @@ impl Target {
             Resolved::File { lake, found, .. } => {
                 let place = match &found.data {
                     TableData::Format { folder, format } => Place::Format {
-                        table: lake.format_table(folder, &found.options, None, planner.stores()),
+                        table: Box::new(lake.format_table(
+                            folder,
+                            &found.options,
+                            None,
+                            planner.stores(),
+                        )),
                         format: Arc::clone(format),
                         mode: match insert.overwrite {
                             true => WriteMode::Overwrite { predicate: None },
@@ -228,7 +233,7 @@ impl WritePlan {
             Place::Table { name, mode } => target.insert(&cx, name, *mode, rows).await,
             Place::File { key } => target.write(&cx, key, rows).await,
             Place::Format { table, format, mode } => {
-                let table = FormatTable { cx: cx.clone(), ..table.clone() };
+                let table = FormatTable { cx: cx.clone(), ..table.as_ref().clone() };
                 write_format(table, format.as_ref(), mode.clone(), session, rows).await
             }
         };

@@ -1,6 +1,6 @@
 //! Delta tables through the facade: writers that meet, and logs that cannot be trusted.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

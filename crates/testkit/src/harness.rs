@@ -22,7 +22,10 @@ const REQUIRE: &str = "ORBIT_TEST_REQUIRE";
 /// Trials whose capability the backend does not claim are left out; those that the connected
 /// datasource, or this machine, cannot try are ignored and say why.
 pub fn behaviour(subject: Subject) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    if subject.one_at_a_time {
+        arguments.test_threads = Some(1);
+    }
     let Ok(runtime) = Builder::new_multi_thread().worker_threads(2).enable_all().build() else {
         return ExitCode::FAILURE;
     };

@@ -120,6 +120,7 @@ pub struct Subject {
     pub(crate) backend: &'static Backend,
     pub(crate) variant: Option<&'static str>,
     pub(crate) exceptions: &'static [(&'static str, &'static str)],
+    pub(crate) one_at_a_time: bool,
     pub(crate) capability: Capability,
     pub(crate) prepare: Prepare,
 }
@@ -135,7 +136,8 @@ impl Subject {
         F: Future<Output = Verdict<Fixture>> + Send + 'static,
     {
         let prepare: Prepare = Box::new(move || Box::pin(prepare()));
-        Self { backend, variant: None, exceptions: &[], capability: backend.capability, prepare }
+        let capability = backend.capability;
+        Self { backend, variant: None, exceptions: &[], one_at_a_time: false, capability, prepare }
     }
 
     /// A backend over a folder of this machine, which the setting `path` names.
@@ -156,6 +158,13 @@ impl Subject {
                 guard: Box::new(folder),
             })
         })
+    }
+
+    /// The same, one trial after the other: for a server that mixes up requests.
+    #[must_use]
+    pub fn one_at_a_time(mut self) -> Self {
+        self.one_at_a_time = true;
+        self
     }
 
     /// The same against a further server, by whose name its findings are kept apart.

@@ -100,6 +100,6 @@ impl FileDatasource for S3Datasource {
     }
 
     async fn presign(&self, cx: &Context, request: Presign) -> Result<Secret> {
-        self.bucket(cx)?.presign(cx, request).await
+        Box::pin(self.bucket(cx)?.presign(cx, request)).await
     }
 }

@@ -77,7 +77,7 @@ impl PartStore for Bucket {
             let request = put.body(bytes.clone().into()).send();
             async move { self.send(cx, length, request).await.map_err(|e| refused(e, key, condition)) }
         };
-        let answer = repeat_if_nothing_was_written(cx, put).await?;
+        let answer = Box::pin(repeat_if_nothing_was_written(cx, put)).await?;
         Ok(self.written(cx, key, length, answer.e_tag).await)
     }
 
@@ -276,7 +276,7 @@ impl Bucket {
                 }
             })
         };
-        let url = cx.run(url).await?.map_err(|e| error::of_key(e, &key))?;
+        let url = Box::pin(cx.run(url)).await?.map_err(|e| error::of_key(e, &key))?;
         if let Some((header, _)) = url.headers().next() {
             let message = format!("a URL alone cannot carry the header `{header}` that is needed");
             return Err(Error::new(ErrorKind::Unsupported, message).with_context("key", &key));

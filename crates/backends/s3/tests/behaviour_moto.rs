@@ -8,7 +8,9 @@ use orbit_testkit::settings::texts;
 use orbit_testkit::{Fixture, Stop, Subject, Verdict, behaviour};
 
 fn main() -> ExitCode {
-    behaviour(Subject::new(&orbit_s3::BACKEND, prepare).against("moto").except(KNOWN))
+    behaviour(
+        Subject::new(&orbit_s3::BACKEND, prepare).against("moto").except(KNOWN).one_at_a_time(),
+    )
 }
 
 const END: &str = "moto ends an upload in parts with an answer that is not S3's";

@@ -129,10 +129,10 @@ impl Api {
         lane: &Lane,
         request: &Request,
     ) -> Result<Envelope<T>> {
-        let mut session = lane.session(cx, self).await?;
+        let mut session = Box::pin(lane.session(cx, self)).await?;
         for _ in 0..RENEWALS_MAX {
             let call = self.call(request, Some(&session.value.token))?;
-            let (status, envelope) = self.exchange(cx, &call).await?;
+            let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
             let code = envelope.code();
             let expired = code == SESSION_EXPIRED;
             let gone = SESSION_GONE.contains(&code.as_str())
@@ -140,10 +140,10 @@ impl Api {
             if !expired && !gone {
                 return Ok(envelope);
             }
-            session = lane.renewed(cx, self, &session, expired).await?;
+            session = Box::pin(lane.renewed(cx, self, &session, expired)).await?;
         }
         let call = self.call(request, Some(&session.value.token))?;
-        let (status, envelope) = self.exchange(cx, &call).await?;
+        let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
         if status == StatusCode::UNAUTHORIZED || envelope.code() == SESSION_EXPIRED {
             let message = "the service refuses one new session after the other";
             return Err(Error::new(ErrorKind::Unauthenticated, message)
@@ -164,7 +164,7 @@ impl Api {
         token: Option<&Secret>,
     ) -> Result<Envelope<T>> {
         let call = self.call(request, token)?;
-        Ok(self.exchange(cx, &call).await?.1)
+        Ok(Box::pin(self.exchange(cx, &call)).await?.1)
     }
 
     async fn exchange<T: DeserializeOwned + Send + 'static>(

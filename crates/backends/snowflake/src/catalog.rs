@@ -12,7 +12,7 @@ use orbit_core::{
 use serde::Deserialize;
 
 use crate::columns::Columns;
-use crate::datasource::Connected;
+use crate::datasource::{Connected, chosen, of_table};
 use crate::error::malformed;
 use crate::protocol::{QueryData, RowType};
 use crate::result::pieces;
@@ -145,7 +145,7 @@ impl Connected {
         let batches = pieces(cx, &self.api, &self.lane, &columns, &mut data).await?;
         let batches: Vec<_> = batches.try_collect().await?;
         let row = |batch: &RecordBatch, row: usize| -> TextRow {
-            let texts = batch.columns().iter().map(|array| array.as_string::<i32>());
+            let texts = batch.columns().iter().map(AsArray::as_string::<i32>);
             texts.map(|a| a.is_valid(row).then(|| a.value(row).to_owned())).collect()
         };
         let rows = batches.iter().flat_map(|b| (0..b.num_rows()).map(move |r| row(b, r)));
@@ -181,10 +181,10 @@ impl Connected {
         let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
         let statement = Statement { text, bindings, describe_only: true };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
-        let data = executed.map_err(|e| self.of_table(e, &query.target))?.finish();
+        let data = executed.map_err(|e| of_table(e, &query.target))?.finish();
         let row_type: Vec<RowType> = match &query.columns {
             None => data.row_type,
-            Some(names) => self.chosen(names, &data.row_type)?,
+            Some(names) => chosen(names, &data.row_type)?,
         };
         Columns::of(&row_type, self.rules())
     }
@@ -228,7 +228,7 @@ impl Connected {
         let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
         let statement = Statement { text, bindings, describe_only: false };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
-        let executed = executed.map_err(|e| self.of_table(e, &query.target))?;
+        let executed = executed.map_err(|e| of_table(e, &query.target))?;
         let rows = self.texts(cx, executed.finish()).await?;
         let plan = rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
         let plan: Plan = plan

@@ -90,12 +90,11 @@ fn fixed(array: &ArrayRef, target: &DataType, scale: i8) -> Result<ArrayRef> {
         }
         (DataType::Decimal128(_, 0), _) if target.is_integer() => {
             let digits = array.as_primitive::<Decimal128Type>();
-            let whole: Int64Array = digits.try_unary(|digits| i64::try_from(digits)).map_err(
-                |_: std::num::TryFromIntError| {
+            let whole: Int64Array =
+                digits.try_unary(i64::try_from).map_err(|_: std::num::TryFromIntError| {
                     Error::new(ErrorKind::DataInvalid, "a whole number does not fit 64 bits")
                         .with_hint("set `wide_integers: decimal`, or cast the column")
-                },
-            )?;
+                })?;
             let whole: ArrayRef = Arc::new(whole);
             checked_cast(&whole, target)
         }

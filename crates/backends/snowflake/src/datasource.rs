@@ -152,22 +152,6 @@ impl Connected {
         }
     }
 
-    /// The columns of these names, in their order.
-    pub(crate) fn chosen(&self, names: &[String], all: &[RowType]) -> Result<Vec<RowType>> {
-        let find = |name: &String| {
-            all.iter().find(|told| told.name == *name).cloned().ok_or_else(|| missing(name))
-        };
-        names.iter().map(find).collect()
-    }
-
-    /// `error` of a statement over `target`, with the table's name.
-    pub(crate) fn of_table(&self, error: Error, target: &Target) -> Error {
-        match target {
-            Target::Table(table) => error.with_context("table", table.name.to_string()),
-            Target::Statement { .. } => error,
-        }
-    }
-
     async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
         let text = self.text(query)?;
         if query.schema.is_none()
@@ -180,7 +164,7 @@ impl Connected {
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
         let statement = Statement { text, bindings, describe_only: false };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
-        executed.map_err(|error| self.of_table(error, &query.target))
+        executed.map_err(|error| of_table(error, &query.target))
     }
 }
 
@@ -305,5 +289,21 @@ impl SqlDatasource for SnowflakeDatasource {
     async fn cancel(&self, cx: &Context, statement_id: &str) -> Result<()> {
         let connected = self.admitted(cx)?;
         cancel(cx, &connected.api, &connected.lane, statement_id).await
+    }
+}
+
+/// The columns of these names, in their order.
+pub(crate) fn chosen(names: &[String], all: &[RowType]) -> Result<Vec<RowType>> {
+    let find = |name: &String| {
+        all.iter().find(|told| told.name == *name).cloned().ok_or_else(|| missing(name))
+    };
+    names.iter().map(find).collect()
+}
+
+/// `error` of a statement over `target`, with the table's name.
+pub(crate) fn of_table(error: Error, target: &Target) -> Error {
+    match target {
+        Target::Table(table) => error.with_context("table", table.name.to_string()),
+        Target::Statement { .. } => error,
     }
 }

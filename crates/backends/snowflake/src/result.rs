@@ -182,7 +182,7 @@ async fn inline(
     arrow: bool,
 ) -> Result<Vec<RecordBatch>> {
     if arrow {
-        let body = data.row_set_base64.take().map(|b| b.0).unwrap_or_else(Bytes::new);
+        let body = data.row_set_base64.take().map_or_else(Bytes::new, |b| b.0);
         if body.is_empty() {
             return Ok(Vec::new());
         }

@@ -1,6 +1,13 @@
 //! Listings and descriptions as the service sends them: texts, in pieces when they are long.
 //! Against the responder of ours.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
@@ -15,6 +22,7 @@ fn texts(names: &[&str]) -> Value {
 }
 
 /// An answer of texts, the rows of `elsewhere` in a piece of their own.
+#[expect(clippy::needless_pass_by_value, reason = "the rows are made in place")]
 fn shown(columns: &[&str], rows: Value, elsewhere: &[Value]) -> Answer {
     let piece: Vec<_> = elsewhere.iter().map(Value::to_string).collect();
     let count = elsewhere.len() as u64;

@@ -1,6 +1,13 @@
 //! What goes wrong between here and the service: the right rows, or an error that says so.
 //! Against the responder of ours.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 
@@ -29,7 +36,7 @@ async fn pieces_come_in_order_the_first_rows_first() {
         // Each third piece comes after those that follow it.
         let index: usize = request.path.strip_prefix("/chunk/01-0/")?.parse().ok()?;
         let reply = HttpReply::new(200, late[index].0.clone());
-        (index % 3 == 0).then(|| reply.after(Duration::from_millis(30)))
+        index.is_multiple_of(3).then(|| reply.after(Duration::from_millis(30)))
     });
     assert_eq!(stage.ids().await.unwrap(), all);
 }

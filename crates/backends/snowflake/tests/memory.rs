@@ -1,6 +1,13 @@
 //! Ten million rows in pieces take no more memory than one million. A binary of its own, since
 //! it measures the process. Against the responder of ours.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 

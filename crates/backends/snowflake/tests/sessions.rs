@@ -1,5 +1,12 @@
 //! Sessions, statements that take long, and callers who go. Against the responder of ours.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod common;
 

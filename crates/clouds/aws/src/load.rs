@@ -35,7 +35,7 @@ impl AwsAccess {
     /// # Errors
     /// When the wait of `cx` ends first.
     pub async fn load(&self, cx: &Context) -> Result<SdkConfig> {
-        cx.run(async { Ok(quiet(self.config()).await) }).await
+        cx.run(async { Ok(Box::pin(quiet(self.config())).await) }).await
     }
 
     async fn config(&self) -> SdkConfig {

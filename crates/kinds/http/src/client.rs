@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -145,7 +146,7 @@ impl Client {
             waited += wait;
             cx.report(Event::Retried);
             tracing::debug!(host = call.host(), attempt, ?wait, "a request is sent again");
-            cx.run(async { Ok(tokio::time::sleep(wait).await) }).await?;
+            cx.run(tokio::time::sleep(wait).map(Ok)).await?;
         }
         Err(Error::new(ErrorKind::Unexpected, "the attempts at a request are counted wrongly"))
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures::FutureExt;
 use orbit_core::{Context, Result};
 
 /// Waits between two questions.
@@ -43,7 +44,7 @@ where
             return Ok(done);
         }
         let rest = wait.saturating_sub(asked.elapsed());
-        cx.run(async { Ok(tokio::time::sleep(rest).await) }).await?;
+        cx.run(tokio::time::sleep(rest).map(Ok)).await?;
         wait = wait.mul_f64(1.5).min(backoff.max);
     }
 }

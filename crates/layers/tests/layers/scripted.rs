@@ -156,6 +156,7 @@ impl fmt::Debug for Scripted {
 }
 
 /// `datasource` in all layers, as the handle `lake`.
+#[expect(clippy::needless_pass_by_value, reason = "a test makes its figures in place")]
 pub(crate) fn stacked(settings: LayerSettings, datasource: &Arc<Scripted>) -> Arc<dyn Datasource> {
     let stack = Stack::new(&settings);
     let instance = stack.around_instance(Arc::clone(datasource) as _);

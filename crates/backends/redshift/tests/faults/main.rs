@@ -1,7 +1,7 @@
 //! What goes wrong, on a PostgreSQL of the tests' own: each ends in a clear error in bounded
 //! time, or in the right result.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -112,7 +112,7 @@ pub(crate) async fn statement_results_without_rows_have_columns(stage: &Stage) -
     let datasource = stage.connect(&[]).await?;
     let text = "SELECT 1::bigint AS a, 'x'::text AS b WHERE false -- none";
     let stream = sql(&datasource).query(&cx(), Query::statement(text, Effect::Read)).await?;
-    let names: Vec<_> = stream.schema().fields().iter().map(|f| f.to_string()).collect();
+    let names: Vec<_> = stream.schema().fields().iter().map(ToString::to_string).collect();
     ensure!(names.len() == 2 && gather(stream).await?.is_empty(), "the columns are {names:?}");
     Ok(datasource.close().await?)
 }

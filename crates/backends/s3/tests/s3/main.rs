@@ -47,7 +47,9 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // One handler serves all requests of moto, and its threads mix them up.
+    arguments.test_threads = Some(1);
     let log = secrets::capture();
     let runtime = Arc::new(Runtime::new().unwrap());
     let world = Arc::new(World::new(log));

@@ -1,5 +1,12 @@
 //! The responder of ours, connected, and answers for it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
