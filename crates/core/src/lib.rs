@@ -7,6 +7,7 @@
 //! This crate knows no vendor and no query engine, reads no file and no environment.
 
 mod backend;
+mod backoff;
 mod bridge;
 mod capability;
 mod context;
@@ -28,6 +29,7 @@ mod stream;
 mod suggest;
 
 pub use backend::{Backend, BackendConfig, ConnectionKind, ParseSettings, Registration, Registry};
+pub use backoff::RetryBackoff;
 pub use bridge::FileStore;
 pub use capability::{
     Capability, DescribeCapability, EstimateCapability, FileCapability, InsertCapability,
