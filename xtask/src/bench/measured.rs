@@ -62,8 +62,16 @@ pub(super) fn medians(usages: &[Usage]) -> Usage {
     }
 }
 
-/// Builds packages with a cargo profile, in one build, so that all of them link the same
-/// compiled DataFusion; answers the folder of the binaries.
+/// What is measured: `orbit` with every backend, DataFusion as it comes, and the generator of
+/// their data. All benchmarks build the same, so that one compiled DataFusion serves them.
+pub(super) const PROGRAMS: [&str; 4] = [
+    "--package=datagen",
+    "--package=orbit-cli",
+    "--package=datafusion-plain",
+    "--features=orbit-cli/full",
+];
+
+/// Builds with a cargo profile; answers the folder of the binaries.
 pub(super) fn build(profile: &str, arguments: &[&str]) -> Result<PathBuf> {
     shell::run(shell::cargo(["build", "--profile", profile]).args(arguments))?;
     let folder = if profile == "dev" { "debug" } else { profile };
