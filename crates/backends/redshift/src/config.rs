@@ -17,7 +17,8 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::datasource::RedshiftDatasource;
-use crate::session::{Connector, Login, Server, SessionSettings};
+use crate::iam::IamConfig;
+use crate::session::{Connector, Login, Logins, Server, SessionSettings};
 
 /// An idle connection is looked at before it is lent when nobody used it for this long.
 const CHECK_AFTER: Duration = Duration::from_secs(30);
@@ -35,10 +36,12 @@ pub(crate) struct RedshiftConfig {
     port: NonZeroU16,
     /// The database.
     database: String,
-    /// The user.
-    username: String,
+    /// The user; not with `iam`.
+    username: Option<String>,
     /// The user's password.
     password: Option<Secret>,
+    /// Temporary logins of an identity in Amazon's cloud, in place of `username` and `password`.
+    iam: Option<IamConfig>,
     /// Whether the connection is encrypted, and whether the server must prove who it is.
     #[serde(default)]
     sslmode: SslMode,
@@ -134,7 +137,7 @@ impl RedshiftConfig {
         [
             ("host", Some(&self.host)),
             ("database", Some(&self.database)),
-            ("username", Some(&self.username)),
+            ("username", self.username.as_deref()),
             ("password", self.password.as_ref().map(Secret::expose)),
             ("ssl_root_cert", self.ssl_root_cert.as_deref()),
             ("schema", Some(&self.schema)),
@@ -169,6 +172,33 @@ impl RedshiftConfig {
             Some(path) => options.ssl_root_cert(Path::new(path)),
             None => options.ssl_root_cert_from_pem(Vec::new()),
         })
+    }
+
+    fn check_login(&self, settings: &Settings) -> Vec<Problem> {
+        let Some(iam) = &self.iam else {
+            let message = "either `username` or `iam` is needed";
+            return Vec::from_iter(self.username.is_none().then(|| settings.problem("", message)));
+        };
+        let excluded = [
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+        ];
+        let refused = excluded.iter().filter(|(_, is_set)| *is_set);
+        let problem = |(key, _): &(&str, bool)| settings.problem(key, "`iam` excludes it");
+        let mut problems: Vec<_> = refused.map(problem).collect();
+        if let Some(section) = settings.root().get("iam") {
+            let section = Settings::new(settings.path().key("iam"), section.clone());
+            problems.extend(iam.validate(&section));
+        }
+        problems
+    }
+
+    async fn logins(&self, cx: &Context) -> Result<Arc<dyn Logins>> {
+        if let Some(iam) = &self.iam {
+            return Ok(Arc::new(iam.logins(cx, &self.database).await?));
+        }
+        let password = self.password.clone().unwrap_or_else(|| Secret::new(String::new()));
+        Ok(Arc::new(Login { user: self.username.clone().unwrap_or_default(), password }))
     }
 
     fn limits(&self) -> PoolLimits {
@@ -208,6 +238,7 @@ impl BackendConfig for RedshiftConfig {
                 problems.push(settings.problem(key, "the text holds a NUL character"));
             }
         }
+        problems.extend(self.check_login(settings));
         let verifies = matches!(self.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
         if self.ssl_root_cert.is_some() && !verifies {
             let message = "the certificates are not looked at under this `sslmode`";
@@ -218,9 +249,7 @@ impl BackendConfig for RedshiftConfig {
     }
 
     async fn connect(&self, cx: &Context, _: &Sources) -> Result<Arc<dyn Datasource>> {
-        let password = self.password.clone().unwrap_or_else(|| Secret::new(String::new()));
-        let login = Login { user: self.username.clone(), password };
-        let connector = Connector::new(self.options()?, Arc::new(login), self.session());
+        let connector = Connector::new(self.options()?, self.logins(cx).await?, self.session());
         let pool = Pool::new(connector, self.limits());
         let serverless = self.host.contains(".redshift-serverless.");
         let first = cx.run(pool.open()).await?;

@@ -7,6 +7,7 @@ mod config;
 mod datasource;
 mod dialect;
 mod error;
+mod iam;
 mod insert;
 mod partitions;
 mod query;
