@@ -7,6 +7,7 @@
 //! This crate knows no vendor and no query engine, reads no file and no environment.
 
 mod backend;
+mod backoff;
 mod bridge;
 mod capability;
 mod context;
@@ -18,6 +19,7 @@ mod file;
 mod operation;
 mod predicate;
 mod query;
+mod render;
 mod reporter;
 mod secret;
 mod settings;
@@ -27,6 +29,7 @@ mod stream;
 mod suggest;
 
 pub use backend::{Backend, BackendConfig, ConnectionKind, ParseSettings, Registration, Registry};
+pub use backoff::RetryBackoff;
 pub use bridge::FileStore;
 pub use capability::{
     Capability, DescribeCapability, EstimateCapability, FileCapability, InsertCapability,
@@ -49,6 +52,7 @@ pub use inventory;
 pub use operation::{Operation, OperationEffect};
 pub use predicate::{CompareOp, Literal, Predicate};
 pub use query::{Effect, Query, SortKey, TableName, TableRef, Target, Version};
+pub use render::{Select, SqlForms};
 pub use reporter::{Event, Reporter, Tally, TallySnapshot};
 pub use secret::Secret;
 pub use settings::{Entry, KeyPath, Node, Origin, Problem, Settings, Value};

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, ready};
 use futures::stream::{self, StreamExt};
-use orbit_core::{Context, Effect, Error, ErrorKind, Event, Operation, Result, Retry};
+use orbit_core::{
+    Context, Effect, Error, ErrorKind, Event, Operation, Result, Retry, RetryBackoff,
+};
 
 use crate::RetrySettings;
 use crate::answer::Answer;
@@ -27,9 +29,11 @@ impl RetryLayer {
     fn wait(&self, attempt: u32, asked: Duration) -> Duration {
         let RetrySettings { backoff_ms_min, backoff_ms_max, retry_after_ms_max, .. } =
             self.settings;
-        let doubled = backoff_ms_min.saturating_mul(1_u64 << (attempt - 1).min(32));
-        let jitter = rand::random_range(0..=doubled.min(backoff_ms_max));
-        asked.min(Duration::from_millis(retry_after_ms_max)) + Duration::from_millis(jitter)
+        let backoff = RetryBackoff {
+            first: Duration::from_millis(backoff_ms_min),
+            max: Duration::from_millis(backoff_ms_max),
+        };
+        asked.min(Duration::from_millis(retry_after_ms_max)) + backoff.wait(attempt)
     }
 
     /// How long to wait before the next attempt, or why there is none.

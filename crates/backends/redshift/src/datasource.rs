@@ -10,10 +10,10 @@ use orbit_core::{
     ErrorKind, Estimate, EstimateCapability, EstimateQuality, Facets, Insert, InsertCapability,
     InsertOutcome, ListTables, ListTablesCapability, PartitionCapability, PartitionRead,
     PartitionSet, PartitionSource, Partitions, PredicateCapability, Query, QueryCapability, Result,
-    SqlCapability, SqlDatasource, SqlDialect, StatementCapability, Statistic, TableDescription,
-    TablePage, TableStatistics, Target, Wake,
+    SqlCapability, SqlDatasource, SqlDialect, SqlForms, StatementCapability, Statistic,
+    TableDescription, TablePage, TableStatistics, Target, Wake,
 };
-use orbit_sql::{CatalogCache, Pool, Scope, SqlForms};
+use orbit_sql::{CatalogCache, Pool, Scope};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

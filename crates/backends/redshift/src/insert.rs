@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use orbit_core::{
     Context, Error, ErrorKind, Event, Insert, InsertMode, InsertOutcome, Result, WriteEffect,
 };
-use orbit_sql::{SqlForms, plain_literal, table_name};
+use orbit_sql::{ValueForms, plain_literal};
 use sqlx::postgres::PgConnection;
 
 use crate::session::execute;
@@ -77,7 +77,7 @@ pub(crate) async fn insert(
 
 /// The table that is written, in the server's words.
 struct Target<'a> {
-    forms: &'a dyn SqlForms,
+    forms: &'a dyn ValueForms,
     name: String,
     columns: Vec<String>,
     schema: SchemaRef,
@@ -85,7 +85,7 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn new(
-        forms: &'a dyn SqlForms,
+        forms: &'a dyn ValueForms,
         name: &orbit_core::TableName,
         schema: &SchemaRef,
     ) -> Result<Self> {
@@ -104,7 +104,7 @@ impl<'a> Target<'a> {
             ));
         }
         let columns = schema.fields().iter().map(|field| dialect.quote(field.name())).collect();
-        let name = table_name(dialect, name);
+        let name = dialect.table(name);
         Ok(Self { forms, name, columns, schema: schema.clone() })
     }
 

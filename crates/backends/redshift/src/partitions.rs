@@ -6,9 +6,8 @@ use arrow_array::{ArrayRef, Int16Array, Int32Array, Int64Array};
 use arrow_schema::DataType;
 use orbit_core::{
     CompareOp, Context, Describe, Error, ErrorKind, Literal, Partition, PartitionSet,
-    PartitionSource, Partitions, Predicate, Query, Result, SqlDatasource, Target,
+    PartitionSource, Partitions, Predicate, Query, Result, SqlDatasource, SqlForms, Target,
 };
-use orbit_sql::{SqlForms, table_name};
 
 use crate::catalog::{Place, number};
 use crate::datasource::RedshiftDatasource;
@@ -69,7 +68,7 @@ async fn ranges(
     let place = shared.place(&table.name)?;
     let Some(key) = key(shared, cx, &place).await? else { return Ok(None) };
     let name = shared.forms.dialect().quote(&key.column);
-    let from = table_name(shared.forms.dialect(), &place.name());
+    let from = shared.forms.dialect().table(&place.name());
     let sql = format!("SELECT MIN({name}), MAX({name}) FROM {from}");
     let answer = shared.question(cx, sql).await?;
     let bounds = answer.first().and_then(|row| Some((number(row, 0)?, number(row, 1)?)));

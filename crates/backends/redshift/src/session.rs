@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use orbit_core::{Error, ErrorKind, Result, Secret};
-use orbit_sql::{Connect, SqlForms, text_literal};
+use orbit_core::{Error, ErrorKind, Result, Secret, SqlForms};
+use orbit_sql::Connect;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Row, ValueRef};
 
@@ -150,7 +150,7 @@ impl Connector {
         match server {
             Server::Redshift => {
                 if let Some(group) = query_group {
-                    sql.push_str(&format!("SET query_group TO {};", text_literal(&forms, group)?));
+                    sql.push_str(&format!("SET query_group TO {};", forms.dialect().text(group)?));
                 }
             }
             // The interval makes a server that knows it see that a client is gone while a

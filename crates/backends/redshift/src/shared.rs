@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orbit_core::{
-    BatchStream, Context, Effect, Error, ErrorKind, Query, Result, TableStatistics, Target,
+    BatchStream, Context, Effect, Error, ErrorKind, Query, Result, SqlForms, TableStatistics,
+    Target,
 };
-use orbit_sql::{Lease, Pool, SqlForms, table_name};
+use orbit_sql::{Lease, Pool};
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -143,7 +144,7 @@ impl Shared {
             timeout_sql(cx, "LOCAL ", self.pool.connect().statement_timeout_ms())
         );
         if let Some(place) = table.filter(|_| self.server == Server::Postgresql) {
-            let name = table_name(self.forms.dialect(), &place.name());
+            let name = self.forms.dialect().table(&place.name());
             sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
         }
         execute(&mut lease.get()?.connection, sql).await.map(drop)

@@ -82,7 +82,7 @@ impl Connected {
         };
         let scope = match parent {
             [] => "ACCOUNT".to_owned(),
-            [database] => format!("DATABASE {}", self.dialect.quote(database)),
+            [database] => format!("DATABASE {}", self.dialect().quote(database)),
             [database, schema] => return Ok(vec![place(database, schema)]),
             _ => return Ok(Vec::new()),
         };
@@ -105,10 +105,10 @@ impl Connected {
     async fn objects(&self, cx: &Context, place: &Place) -> Result<Vec<TableEntry>> {
         let schema = TableName::new([&place.database, &place.schema]);
         let from = match &place.after {
-            Some(after) => format!(" FROM {}", self.renderer().text(after)),
+            Some(after) => format!(" FROM {}", self.dialect().text(after)?),
             None => String::new(),
         };
-        let schema = self.renderer().table(&schema);
+        let schema = self.dialect().table(&schema);
         let show = format!("SHOW TERSE OBJECTS IN SCHEMA {schema} LIMIT {SHOWN_MAX}{from}");
         let shown = self.show(cx, &show).await?;
         let (name, kind) = (shown.values("name")?, shown.values("kind")?);
@@ -177,7 +177,7 @@ impl Connected {
 
     /// The columns of a query, without running it.
     pub(crate) async fn columns(&self, cx: &Context, query: &Query) -> Result<Columns> {
-        let text = self.text(&Query { columns: None, ..query.clone() })?;
+        let text = self.text(&Query { columns: None, ..query.clone() }, None)?;
         let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
         let statement = Statement { text, bindings, describe_only: true };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
@@ -205,9 +205,9 @@ impl Connected {
     /// What the service keeps. The table may change before it is read, so it is a guess.
     async fn statistics(&self, cx: &Context, name: &TableName) -> Result<TableStatistics> {
         let [_, _, table] = name.parts() else { return Ok(TableStatistics::default()) };
-        let schema = self.renderer().table(&TableName::new(name.parent()));
+        let schema = self.dialect().table(&TableName::new(name.parent()));
         // The pattern may match other names as well.
-        let pattern = self.renderer().text(&table.replace('\\', "_"));
+        let pattern = self.dialect().text(&table.replace('\\', "_"))?;
         let show = format!("SHOW TABLES LIKE {pattern} IN SCHEMA {schema}");
         let shown = self.show(cx, &show).await?;
         let name = shown.values("name")?;
@@ -224,7 +224,7 @@ impl Connected {
 
     /// The bytes that the plan means to read.
     pub(crate) async fn estimate(&self, cx: &Context, query: &Query) -> Result<Estimate> {
-        let text = format!("EXPLAIN USING JSON {}", self.text(query)?);
+        let text = format!("EXPLAIN USING JSON {}", self.text(query, None)?);
         let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
         let statement = Statement { text, bindings, describe_only: false };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;

@@ -87,7 +87,7 @@ impl Connected {
         }
         let columns = schema.fields().iter().map(|field| self.definition(field));
         let columns = columns.collect::<Result<Vec<_>>>()?.join(", ");
-        let text = format!("CREATE TABLE {} ({columns})", self.renderer().table(table));
+        let text = format!("CREATE TABLE {} ({columns})", self.dialect().table(table));
         let created = execute(cx, &self.api, &self.lane, &Statement::new(text)).await;
         created.map_err(|e| already_there(e).with_context("table", table.to_string()))?.finish();
         Ok(())
@@ -115,7 +115,7 @@ impl Connected {
             }
         };
         let null = if field.is_nullable() { "" } else { " NOT NULL" };
-        Ok(format!("{} {kind}{null}", self.dialect.quote(field.name())))
+        Ok(format!("{} {kind}{null}", self.dialect().quote(field.name())))
     }
 }
 
@@ -170,7 +170,7 @@ impl Transaction {
     }
 
     fn target(&self) -> String {
-        self.connected.renderer().table(&self.table)
+        self.connected.dialect().table(&self.table)
     }
 
     async fn run(&self, cx: &Context, text: &str) -> Result<()> {
@@ -181,7 +181,7 @@ impl Transaction {
     async fn write(&self, cx: &Context, batch: &RecordBatch) -> Result<u64> {
         let columns = batch.num_columns().max(1);
         let rows_max = (VALUES_MAX / columns).max(1);
-        let quoted = |field: &Arc<Field>| self.connected.dialect.quote(field.name());
+        let quoted = |field: &Arc<Field>| self.connected.dialect().quote(field.name());
         let names: Vec<_> = batch.schema().fields().iter().map(quoted).collect();
         let markers = vec!["?"; columns].join(", ");
         let names = names.join(", ");
@@ -226,7 +226,7 @@ async fn clean_up(connected: Arc<Connected>, lane: Arc<Lane>, created: Option<Ta
 }
 
 async fn drop_table(cx: &Context, connected: &Connected, table: &TableName) {
-    let text = format!("DROP TABLE IF EXISTS {}", connected.renderer().table(table));
+    let text = format!("DROP TABLE IF EXISTS {}", connected.dialect().table(table));
     match execute(cx, &connected.api, &connected.lane, &Statement::new(text)).await {
         Ok(dropped) => drop(dropped.finish()),
         Err(error) => tracing::warn!(%error, %table, "an empty table was left behind"),

@@ -3,8 +3,8 @@
 //! A backend of this kind speaks its vendor's requests and leaves to this crate what every such
 //! API needs alike: one client with its pool and limits, repeating what cannot start work
 //! twice, credentials that are renewed once for all who wait, cancelling what a caller left
-//! behind, waiting with back-off, chunks that are fetched in parallel and delivered in order,
-//! Arrow IPC, and SQL rendered from a [`SqlDialect`](orbit_core::SqlDialect).
+//! behind, waiting with back-off, chunks that are fetched in parallel and delivered in order, and
+//! Arrow IPC.
 
 mod answer;
 mod cancels;
@@ -13,7 +13,6 @@ mod client;
 mod credential;
 mod ipc;
 mod poll;
-mod render;
 mod retry;
 mod settings;
 
@@ -24,7 +23,6 @@ pub use client::{Call, Client, ClientOptions, Repeat};
 pub use credential::{Kept, Renewing};
 pub use ipc::{Decoded, decode_ipc, inflate, off_the_workers};
 pub use poll::{Backoff, Progress, poll_until};
-pub use render::{LiteralForm, Renderer};
 pub use reqwest::header;
 pub use reqwest::{Method, StatusCode};
 pub use retry::{RetryPolicy, retry_after};
