@@ -62,13 +62,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(options.runs > 0, "at least one run is needed");
     let known = |name: &String| CLIENTS.iter().any(|(client, _)| client == name);
     ensure!(options.clients.iter().all(known), "there is no such client");
-    let binaries =
-        build(&options.cargo_profile, &["--package=orbit-redshift", "--example=scan"])?;
+    let binaries = build(&options.cargo_profile, &["--package=orbit-redshift", "--example=scan"])?;
     let peers = python("sql-peers", "ORBIT_SQL_PEERS_PYTHON")?;
     testbed::install(&["psqlodbc".to_owned()])?;
     let started = testbed::start(&["postgres".to_owned()])?;
-    let measured = Bench { example: binaries.join("examples/scan"), python: peers, server: server()? }
-        .measured(options);
+    let measured =
+        Bench { example: binaries.join("examples/scan"), python: peers, server: server()? }
+            .measured(options);
     testbed::end(|name| started.iter().any(|s| s == name))?;
     let page = page(options, &measured?);
     if options.clients.is_empty() {

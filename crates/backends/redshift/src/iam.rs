@@ -147,7 +147,8 @@ impl IamConfig {
                 parameters.push(("DbUser".to_owned(), user.clone()));
                 parameters.push(("AutoCreate".to_owned(), self.auto_create.to_string()));
                 let groups = self.db_groups.iter().zip(1..);
-                let group = |(name, i): (&String, u32)| (format!("DbGroups.DbGroup.{i}"), name.clone());
+                let group =
+                    |(name, i): (&String, u32)| (format!("DbGroups.DbGroup.{i}"), name.clone());
                 parameters.extend(groups.map(group));
                 "GetClusterCredentials"
             }
@@ -229,7 +230,8 @@ impl IamLogins {
         }
         .ok_or_else(|| Error::new(ErrorKind::DataInvalid, "the service gave out no login"))?;
         // The service's clock may differ from ours, so that the shorter of both counts.
-        let left = expires.map_or(self.iam.duration(), |at| at.duration_since(now).unwrap_or_default());
+        let left =
+            expires.map_or(self.iam.duration(), |at| at.duration_since(now).unwrap_or_default());
         let left = left.min(self.iam.duration());
         Ok((login, begun + left.saturating_sub(RENEW_BEFORE)))
     }

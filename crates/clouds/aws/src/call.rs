@@ -80,7 +80,7 @@ impl Call {
         self,
         config: &SdkConfig,
     ) -> Result<String, SdkError<ErrorMetadata, HttpResponse>> {
-        let unbuilt = SdkError::construction_failure::<BoxError>;
+        let unbuilt = |source: BoxError| SdkError::construction_failure(source);
         let region = config.region().map_or_else(String::new, ToString::to_string);
         let nobody = || CredentialsError::not_loaded("the configuration has no credentials");
         let provider = config.credentials_provider().ok_or_else(|| unbuilt(nobody().into()))?;
@@ -92,7 +92,12 @@ impl Call {
         operation(self.service, &url, client).invoke(Held(request)).await
     }
 
-    fn signed(&self, url: &str, region: &str, identity: &Identity) -> Result<HttpRequest, BoxError> {
+    fn signed(
+        &self,
+        url: &str,
+        region: &str,
+        identity: &Identity,
+    ) -> Result<HttpRequest, BoxError> {
         let mut headers = vec![("content-type", self.content_type)];
         headers.extend(self.target.map(|target| ("x-amz-target", target)));
         let body = SignableBody::Bytes(self.body.as_bytes());
@@ -183,9 +188,14 @@ pub fn element(document: &str, name: &str) -> Option<String> {
     let (_, rest) = document.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let mut text = text.to_owned();
-    for (escaped, plain) in
-        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")]
-    {
+    for (escaped, plain) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ] {
         text = text.replace(escaped, plain);
     }
     Some(text)
