@@ -207,7 +207,7 @@ pub(crate) async fn a_refused_login_is_asked_for_once(stage: &Arc<Stage>) -> Att
 /// Who is connected stays so when the password changes; who comes later is told.
 pub(crate) async fn a_rotated_password(stage: &Arc<Stage>) -> Attempt {
     stage.server.ask_password_of(&["rotating"]).await?;
-    stage.prepare("CREATE ROLE rotating LOGIN PASSWORD 'first'").await;
+    stage.prepare("CREATE ROLE rotating LOGIN PASSWORD 'first' IN ROLE pg_read_all_data").await;
     let login = [("username", "rotating"), ("password", "first"), ("connection_pool_size", "2")];
     let datasource = stage.connect(&login).await?;
     rows(&datasource, "SELECT 1").await?;
