@@ -5,6 +5,7 @@ mod engine;
 mod measured;
 mod memory;
 mod report;
+mod sql;
 mod start;
 
 use anyhow::Result;
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     Engine(engine::Options),
     /// Ten million rows grouped, sorted and handed on under a memory budget, beside DuckDB
     Memory(memory::Options),
+    /// Five million rows from PostgreSQL into Arrow, beside other clients
+    Sql(sql::Options),
     /// Size and start of the binary of each profile
     Start(start::Options),
 }
@@ -24,6 +27,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Engine(options) => engine::run(options),
         Command::Memory(options) => memory::run(options),
+        Command::Sql(options) => sql::run(options),
         Command::Start(options) => start::run(options),
     }
 }
