@@ -28,7 +28,7 @@ pub(crate) async fn load(
     (dialect, target): (&SqlDialect, &str),
     rows: BatchStream,
 ) -> Result<u64> {
-    let folder = staging.folder();
+    let folder = Folder::fresh();
     // However this ends, the files go.
     let _cleanup = staging.cleanup(&shared.tasks, &folder);
     let sent = upload(staging, cx, &folder, rows).await?;

@@ -90,15 +90,17 @@ impl fmt::Debug for Staging {
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(pub(crate) String);
 
+impl Folder {
+    /// One that nobody else has.
+    pub(crate) fn fresh() -> Self {
+        Self(format!("{FOLDER}/{}/", uuid::Uuid::new_v4()))
+    }
+}
+
 impl Staging {
     /// The datasource's name.
     pub(crate) fn datasource(&self) -> &str {
         &self.config.datasource
-    }
-
-    /// A folder that nobody else has.
-    pub(crate) fn folder(&self) -> Folder {
-        Folder(format!("{FOLDER}/{}/", uuid::Uuid::new_v4()))
     }
 
     /// A key as Redshift names it.

@@ -86,7 +86,7 @@ pub(crate) async fn partitions(
 ) -> Result<PartitionSet> {
     debug_assert_eq!(shared.server, Server::Redshift);
     let select = shared.statement_of(cx, query).await?;
-    let folder = staging.folder();
+    let folder = Folder::fresh();
     let ordered = !query.order.is_empty();
     let sql = unload_sql(shared, staging, &folder, &select, ordered)?;
     let expires_at = SystemTime::now() + KEPT;
@@ -95,7 +95,7 @@ pub(crate) async fn partitions(
     let done = shared.command(cx, sql).await?;
     done.try_for_each(|_| async { Ok(()) }).await?;
     let files = written(staging, cx, &folder).await?;
-    let groups = groups(files, partitions_max);
+    let groups = groups(&files, partitions_max);
     let partitions = groups.into_iter().map(|group| {
         let rows = Some(group.iter().map(|(_, rows)| rows).sum());
         let keys = group.into_iter().map(|(key, _)| key).collect();
@@ -141,7 +141,7 @@ async fn written(staging: &Staging, cx: &Context, folder: &Folder) -> Result<Vec
 }
 
 /// So many groups at most, of neighbours, each of about as many files.
-fn groups(files: Vec<(String, u64)>, most: usize) -> Vec<Vec<(String, u64)>> {
+fn groups(files: &[(String, u64)], most: usize) -> Vec<Vec<(String, u64)>> {
     let each = files.len().div_ceil(most.max(1)).max(1);
     files.chunks(each).map(<[_]>::to_vec).collect()
 }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn files_are_grouped_in_order() {
         let files = |n: u64| (0..n).map(|i| (i.to_string(), i)).collect::<Vec<_>>();
-        let sizes = |n, most| groups(files(n), most).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |n, most| groups(&files(n), most).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes(5, 2), [3, 2]);
         assert_eq!(sizes(2, 8), [1, 1]);
         assert_eq!(sizes(0, 8), [] as [usize; 0]);

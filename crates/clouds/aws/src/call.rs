@@ -73,7 +73,7 @@ impl Call {
         config: &SdkConfig,
         limit: Duration,
     ) -> Result<String, Failure> {
-        send(cx, limit, self.invoke(config)).await
+        Box::pin(send(cx, limit, self.invoke(config))).await
     }
 
     async fn invoke(
