@@ -237,7 +237,7 @@ impl SqlDatasource for RedshiftDatasource {
             .split_once(" rows=")
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         let guess = |value| Statistic { value, quality: EstimateQuality::Guess };
-        Ok(Estimate { rows: rows.map(guess), bytes: None, cost_usd: None })
+        Ok(Estimate { rows: rows.map(guess), ..Estimate::default() })
     }
 
     async fn partitions(&self, cx: &Context, request: Partitions) -> Result<PartitionSet> {
