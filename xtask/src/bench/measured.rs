@@ -72,10 +72,15 @@ pub(super) fn build(profile: &str, arguments: &[&str]) -> Result<PathBuf> {
 
 /// The Python that has the peers.
 pub(super) fn peers_python() -> Result<PathBuf> {
-    testbed::install(&["peers".to_owned()])?;
+    python("peers", "ORBIT_PEERS_PYTHON")
+}
+
+/// The Python of a fixture, installed if it is not, by the variable that names it.
+pub(super) fn python(fixture: &str, variable: &str) -> Result<PathBuf> {
+    testbed::install(&[fixture.to_owned()])?;
     let variables = testbed::variables()?;
-    let python = variables.into_iter().find(|(name, _)| *name == "ORBIT_PEERS_PYTHON");
-    Ok(PathBuf::from(python.context("the peers are not installed")?.1))
+    let python = variables.into_iter().find(|(name, _)| *name == variable);
+    Ok(PathBuf::from(python.with_context(|| format!("{fixture} are not installed"))?.1))
 }
 
 /// Makes the folder `name` of generated data with these arguments of `datagen`, unless an

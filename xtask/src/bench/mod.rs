@@ -2,6 +2,7 @@
 
 mod answers;
 mod engine;
+mod http;
 mod measured;
 mod memory;
 mod report;
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     Engine(engine::Options),
     /// Ten million rows grouped, sorted and handed on under a memory budget, beside DuckDB
     Memory(memory::Options),
+    /// A million rows and ten of Snowflake's protocol to Arrow, beside its connector and ADBC
+    Http(http::Options),
     /// Size and start of the binary of each profile
     Start(start::Options),
 }
@@ -24,6 +27,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Engine(options) => engine::run(options),
         Command::Memory(options) => memory::run(options),
+        Command::Http(options) => http::run(options),
         Command::Start(options) => start::run(options),
     }
 }
