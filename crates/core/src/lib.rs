@@ -7,7 +7,6 @@
 //! This crate knows no vendor and no query engine, reads no file and no environment.
 
 mod backend;
-mod backoff;
 mod bridge;
 mod capability;
 mod context;
@@ -20,6 +19,7 @@ mod operation;
 mod predicate;
 mod query;
 mod render;
+mod repetition;
 mod reporter;
 mod secret;
 mod settings;
@@ -29,7 +29,6 @@ mod stream;
 mod suggest;
 
 pub use backend::{Backend, BackendConfig, ConnectionKind, ParseSettings, Registration, Registry};
-pub use backoff::RetryBackoff;
 pub use bridge::FileStore;
 pub use capability::{
     Capability, DescribeCapability, EstimateCapability, FileCapability, InsertCapability,
@@ -53,6 +52,7 @@ pub use operation::{Operation, OperationEffect};
 pub use predicate::{CompareOp, Literal, Predicate};
 pub use query::{Effect, Query, SortKey, TableName, TableRef, Target, Version};
 pub use render::{Select, SqlForms};
+pub use repetition::{RetryBackoff, RetryBudget};
 pub use reporter::{Event, Reporter, Tally, TallySnapshot};
 pub use secret::Secret;
 pub use settings::{Entry, KeyPath, Node, Origin, Problem, Settings, Value};

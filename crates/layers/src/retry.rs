@@ -1,12 +1,11 @@
 //! Repeats what failed, when it only reads and nothing of it has been handed on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{FutureExt, ready};
 use futures::stream::{self, StreamExt};
-use orbit_core::{
-    Context, Effect, Error, ErrorKind, Event, Operation, Result, Retry, RetryBackoff,
-};
+use orbit_core::{Context, Effect, Error, Event, Operation, Result, Retry, RetryBackoff};
 
 use crate::RetrySettings;
 use crate::answer::Answer;
@@ -16,12 +15,12 @@ use crate::layer::{Attempts, Call, Layer};
 #[derive(Debug)]
 pub(crate) struct RetryLayer {
     settings: RetrySettings,
-    budget: Budget,
+    budget: Arc<Budget>,
 }
 
 impl RetryLayer {
     pub(crate) fn new(settings: &RetrySettings) -> Self {
-        Self { settings: settings.clone(), budget: Budget::new(&settings.budget) }
+        Self { settings: settings.clone(), budget: Arc::new(Budget::new(&settings.budget)) }
     }
 
     /// The wait before the attempt after `attempt`: a random part of a doubling time, on top of
@@ -51,7 +50,7 @@ impl RetryLayer {
         if cx.remaining().is_some_and(|left| left <= wait) {
             return Err("time");
         }
-        if !self.budget.pay(error.kind() == ErrorKind::Timeout) {
+        if !cx.pay_for_retry(error) {
             return Err("budget");
         }
         Ok(wait)
@@ -65,6 +64,7 @@ impl Layer for RetryLayer {
         call: Call,
         attempts: Attempts<'_, R, A>,
     ) -> Result<A> {
+        let cx = cx.with_retry_budget(Arc::clone(&self.budget) as _);
         if !may_repeat(call) {
             return attempts.last(cx).await;
         }

@@ -6,6 +6,7 @@ mod http;
 mod measured;
 mod memory;
 mod report;
+mod sql;
 mod start;
 
 use anyhow::Result;
@@ -19,6 +20,8 @@ pub(crate) enum Command {
     Memory(memory::Options),
     /// A million rows and ten of Snowflake's protocol to Arrow, beside its connector and ADBC
     Http(http::Options),
+    /// Five million rows from PostgreSQL into Arrow, beside other clients
+    Sql(sql::Options),
     /// Size and start of the binary of each profile
     Start(start::Options),
 }
@@ -28,6 +31,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Engine(options) => engine::run(options),
         Command::Memory(options) => memory::run(options),
         Command::Http(options) => http::run(options),
+        Command::Sql(options) => sql::run(options),
         Command::Start(options) => start::run(options),
     }
 }

@@ -66,6 +66,22 @@ pub(super) const SNOWFLAKE_PEERS: Python = Python {
     ],
 };
 
+pub(super) const SQL_PEERS: Python = Python {
+    name: "sql-peers",
+    by_default: false,
+    variable: "ORBIT_SQL_PEERS_PYTHON",
+    // The newest DuckDB whose extension is in a package.
+    packages: &[
+        "duckdb==1.4.4",
+        "duckdb-ext-postgres==1.4.4.20260205",
+        "connectorx==0.4.6",
+        "adbc-driver-postgresql==1.13.0",
+        "adbc-driver-manager==1.13.0",
+        "arrow-odbc==10.6.2",
+        "pyarrow==26.0.1",
+    ],
+};
+
 impl Fixture for Python {
     fn name(&self) -> &'static str {
         self.name

@@ -70,7 +70,7 @@ impl Page {
             some => format!(" WHERE {}", some.join(" AND ")),
         };
         format!(
-            "SELECT schema_name, kind FROM ({tables}) AS t{conditions} \
+            "SELECT schema_name, table_name, kind FROM ({tables}) AS t{conditions} \
              ORDER BY 1, 2 LIMIT {}",
             self.rows + 1
         )

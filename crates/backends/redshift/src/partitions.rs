@@ -12,6 +12,7 @@ use orbit_core::{
 use crate::catalog::{Place, number};
 use crate::datasource::RedshiftDatasource;
 use crate::shared::Shared;
+use crate::unload;
 
 /// The most parts that are made, however many are asked for.
 const PARTS_MAX: usize = 1000;
@@ -19,7 +20,7 @@ const PARTS_MAX: usize = 1000;
 /// The parts of a query: one, unless it is a whole table or a part of it in no order, with a
 /// key of one integer. Each is its own transaction, so they are not of one snapshot.
 pub(crate) async fn plan(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     cx: &Context,
     datasource: &RedshiftDatasource,
     request: Partitions,
@@ -30,6 +31,12 @@ pub(crate) async fn plan(
     }
     let natural = datasource.describe(cx, Describe { query: query.clone() }).await?.schema;
     let schema = query.schema.clone().unwrap_or(natural);
+    if let Some(staging) = &shared.staging
+        && partitions_max > 1
+        && unload::fits(&query, &schema)
+    {
+        return unload::partitions(shared, staging, cx, &query, schema, partitions_max).await;
+    }
     let parts = match ranges(shared, cx, &query, partitions_max.min(PARTS_MAX)).await? {
         Some(ranges) => ranges.into_iter().map(|range| within(&query, range)).collect(),
         None => vec![query.clone()],
@@ -112,7 +119,7 @@ async fn key(shared: &Shared, cx: &Context, place: &Place) -> Result<Option<Key>
 impl Key {
     /// Ranges that are open at both ends, so that rows which come later belong to one too.
     fn ranges(&self, starts: &[i64]) -> Result<Vec<Predicate>> {
-        let compare = |op, start: i64| {
+        let compare = |op, start: i64| -> Result<Predicate> {
             Ok(Predicate::compare(&self.column, op, Literal::new(self.value(start)?)?))
         };
         let mut ranges = Vec::with_capacity(starts.len() + 1);

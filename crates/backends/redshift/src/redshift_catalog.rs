@@ -8,7 +8,7 @@ use crate::session::TextRow;
 use crate::types::{SourceColumn, is_text, numeric_modifier, oid};
 
 /// Every table of the connected database, external ones too.
-pub(crate) const TABLES: &str = "SELECT schema_name, table_type AS kind \
+pub(crate) const TABLES: &str = "SELECT schema_name, table_name, table_type AS kind \
     FROM svv_all_tables WHERE database_name = current_database() \
     AND schema_name <> 'information_schema' AND schema_name <> 'pg_catalog' \
     AND schema_name <> 'pg_internal' AND schema_name <> 'pg_automv'";

@@ -36,6 +36,9 @@ pub(crate) struct Login {
 #[async_trait]
 pub(crate) trait Logins: fmt::Debug + Send + Sync {
     async fn login(&self) -> Result<Login>;
+
+    /// The server refused this login; answers whether another one might be had.
+    async fn refused(&self, login: &Login) -> bool;
 }
 
 /// The login of the configuration.
@@ -43,6 +46,10 @@ pub(crate) trait Logins: fmt::Debug + Send + Sync {
 impl Logins for Login {
     async fn login(&self) -> Result<Login> {
         Ok(self.clone())
+    }
+
+    async fn refused(&self, _: &Login) -> bool {
+        false
     }
 }
 
@@ -162,6 +169,26 @@ impl Connector {
         self.settings.statement_timeout_ms
     }
 
+    /// A connection under a login that the server takes: a temporary one may have been withdrawn
+    /// since it was given out.
+    async fn connect(&self) -> Result<PgConnection> {
+        let login = self.logins.login().await?;
+        match self.connect_as(&login).await {
+            Err(error)
+                if error.kind() == ErrorKind::Unauthenticated
+                    && self.logins.refused(&login).await =>
+            {
+                self.connect_as(&self.logins.login().await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn connect_as(&self, login: &Login) -> Result<PgConnection> {
+        let options = self.options.clone().username(&login.user);
+        options.password(login.password.expose()).connect().await.map_err(error::of)
+    }
+
     async fn set_up(&self, connection: &mut PgConnection, server: Server) -> Result<bool> {
         execute(connection, self.preamble(server)?).await?;
         // Two backslashes are one where they escape.
@@ -189,9 +216,7 @@ impl Connect for Connector {
 
     async fn open(&self) -> Result<Session> {
         choose_tls_provider();
-        let Login { user, password } = self.logins.login().await?;
-        let options = self.options.clone().username(&user).password(password.expose());
-        let mut connection = options.connect().await.map_err(error::of)?;
+        let mut connection = self.connect().await?;
         let question = "SELECT pg_backend_pid(), version()".to_owned();
         let answer = ask(&mut connection, question).await?;
         let [Some(process), Some(version)] = answer.first().map_or(&[][..], Vec::as_slice) else {

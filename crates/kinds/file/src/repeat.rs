@@ -53,7 +53,8 @@ impl Backoff {
         let Retry::After(asked) = error.retry() else { return Err(error) };
         let wait = BACKOFF.wait(self.failed + 1).saturating_add(asked);
         let out_of_time = cx.remaining().is_some_and(|left| left <= wait);
-        if self.failed >= self.attempts_max || asked > ASKED_MAX || out_of_time {
+        let spent = self.failed >= self.attempts_max || asked > ASKED_MAX || out_of_time;
+        if spent || !cx.pay_for_retry(&error) {
             return Err(error.with_retry(Retry::Exhausted));
         }
         self.failed += 1;

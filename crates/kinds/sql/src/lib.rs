@@ -17,6 +17,6 @@ pub use cache::{CatalogCache, Scope};
 pub use calendar::{DAY_US, civil, days, write_date, write_time};
 pub use column::{Column, ColumnBatch, Fixed, Misfit, Truths, Variable};
 pub use lex::{Lexing, Statement, Token, TokenKind};
-pub use literal::{ValueForms, plain_literal, typed_literal};
+pub use literal::{ValueForms, append_delimited, plain_literal, typed_literal};
 pub use pool::{Connect, Lease, Pool, PoolLimits};
 pub use text::{append_text, decimal, interval};

@@ -73,6 +73,39 @@ fn unsupported(data_type: &DataType) -> Error {
     Error::new(ErrorKind::Unsupported, format!("this source has no values of the type {data_type}"))
 }
 
+/// Appends a value to a line of delimited text as PostgreSQL and its kin write it: `\N` for NULL,
+/// a backslash before whatever would end the value.
+///
+/// # Errors
+/// `Unsupported` for bytes and types without a text, `DataInvalid` for a NUL character.
+pub fn append_delimited(
+    array: &dyn Array,
+    index: usize,
+    delimiter: char,
+    out: &mut String,
+) -> Result<()> {
+    if array.is_null(index) {
+        out.push_str("\\N");
+        return Ok(());
+    }
+    if let Some(truths) = array.as_boolean_opt() {
+        out.push(if truths.value(index) { 't' } else { 'f' });
+        return Ok(());
+    }
+    for c in written(array, index)?.chars() {
+        match c {
+            '\0' => {
+                let message = "text with a NUL character cannot be sent to this source";
+                return Err(Error::new(ErrorKind::DataInvalid, message));
+            }
+            '\\' | '\n' | '\r' => out.extend(['\\', c]),
+            c if c == delimiter => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    Ok(())
+}
+
 /// The value's text, without quotes.
 fn written(array: &dyn Array, i: usize) -> Result<String> {
     Ok(match array.data_type() {

@@ -243,6 +243,23 @@ async fn many_callers_share_one_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_source_repeats_by_itself_is_paid_from_the_same_budget() {
+    for operation in [Operation::Read, Operation::Write] {
+        let source = Scripted::new(|n| match n {
+            0 => Step::Repeat(passing(ErrorKind::Unavailable)),
+            _ => Step::Fail(passing(ErrorKind::Unavailable)),
+        });
+        let lake = stacked(poor(20, 0), &source);
+        let tally = Arc::new(Tally::default());
+        let cx = Context::builder().reporter(Arc::clone(&tally) as _).build();
+        run(lake.as_ref(), &cx, operation).await.unwrap_err();
+        assert_eq!(tally.snapshot()["lake"].retries, 4, "{operation}");
+        let error = run(lake.as_ref(), &cx, Operation::Stat).await.unwrap_err();
+        assert!(error.context().any(|c| c == ("out_of", "budget")), "{operation}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repetition_after_a_timeout_costs_more() {
     let source = Scripted::new(|_| Step::Fail(passing(ErrorKind::Timeout)));
     let lake = stacked(poor(20, 0), &source);

@@ -35,11 +35,9 @@ impl Postgres {
         std::fs::create_dir(&folder).map_err(failed)?;
         self.account.own(&folder)?;
         make(&folder, self.account, self.scratch.path()).await?;
-        let rules = self.cluster.path().join("data/pg_hba.conf");
-        let open = std::fs::read_to_string(&rules).map_err(failed)?;
         let guarded = "hostssl all guarded 127.0.0.1/32 scram-sha-256\n\
                        host all guarded 0.0.0.0/0 reject\n";
-        std::fs::write(&rules, format!("{guarded}{open}")).map_err(failed)?;
+        self.put_rules_first(guarded)?;
         self.run_script(&settings(&folder), LIMIT).await?;
         Ok(Secured {
             host: "localhost",

@@ -1,6 +1,15 @@
-//! How long to wait before what failed is tried again.
+//! How often, and after which wait, what failed is tried again.
 
 use std::time::Duration;
+
+use crate::Error;
+
+/// How much may be repeated at one instance in all, by layers and kinds alike, so that many
+/// callers together do not bury a weak source.
+pub trait RetryBudget: Send + Sync {
+    /// Pays for another attempt after `error`; false when too much of late had to be repeated.
+    fn pay(&self, error: &Error) -> bool;
+}
 
 /// Waits that double from one failure to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
