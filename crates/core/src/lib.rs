@@ -58,9 +58,9 @@ pub use secret::Secret;
 pub use settings::{Entry, KeyPath, Node, Origin, Problem, Settings, Value};
 pub use sources::Sources;
 pub use sql::{
-    ColumnDescription, Describe, Estimate, EstimateQuality, Insert, InsertMode, InsertOutcome,
-    ListTables, Partition, PartitionRead, PartitionSet, PartitionSource, Partitions, SqlDatasource,
-    Statistic, TableDescription, TableEntry, TableKind, TablePage, TableStatistics,
+    ColumnDescription, Describe, Estimate, EstimateQuality, HourlyRate, Insert, InsertMode,
+    InsertOutcome, ListTables, Partition, PartitionRead, PartitionSet, PartitionSource, Partitions,
+    SqlDatasource, Statistic, TableDescription, TableEntry, TableKind, TablePage, TableStatistics,
 };
 pub use stream::{BatchStream, Summary, SummaryHandle, Truncation};
 pub use suggest::closest;

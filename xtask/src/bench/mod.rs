@@ -2,6 +2,7 @@
 
 mod answers;
 mod engine;
+mod http;
 mod measured;
 mod memory;
 mod report;
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     Engine(engine::Options),
     /// Ten million rows grouped, sorted and handed on under a memory budget, beside DuckDB
     Memory(memory::Options),
+    /// A million rows and ten of Snowflake's protocol to Arrow, beside its connector and ADBC
+    Http(http::Options),
     /// Five million rows from PostgreSQL into Arrow, beside other clients
     Sql(sql::Options),
     /// Size and start of the binary of each profile
@@ -27,6 +30,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Engine(options) => engine::run(options),
         Command::Memory(options) => memory::run(options),
+        Command::Http(options) => http::run(options),
         Command::Sql(options) => sql::run(options),
         Command::Start(options) => start::run(options),
     }

@@ -47,13 +47,14 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 9] = [
+const FIXTURES: [&dyn Fixture; 10] = [
     &postgres::Postgres,
     &python::DUCKDB,
     &python::DELTALAKE,
     &python::FAKESNOW,
     &python::MOTO,
     &python::PEERS,
+    &python::SNOWFLAKE_PEERS,
     &python::SQL_PEERS,
     &debian::PSQLODBC,
     &cargo::S3S,
@@ -126,12 +127,12 @@ pub(crate) fn end(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
 
 fn status() -> Result<()> {
     let state = State::read()?;
-    println!("{:<10} {:<11} runs", "name", "installed");
+    println!("{:<15} {:<11} runs", "name", "installed");
     for fixture in FIXTURES {
         let installed = if fixture.installed()? { "yes" } else { "no" };
         let runs = state.running().find(|s| s.name == fixture.name());
         let runs = runs.map_or("-".to_owned(), |s| format!("pid {}, port {}", s.pid, s.port));
-        println!("{:<10} {installed:<11} {runs}", fixture.name());
+        println!("{:<15} {installed:<11} {runs}", fixture.name());
     }
     Ok(())
 }

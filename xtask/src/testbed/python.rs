@@ -54,6 +54,18 @@ pub(super) const PEERS: Python = Python {
     packages: &["duckdb==1.5.5", "polars==2.1.0"],
 };
 
+pub(super) const SNOWFLAKE_PEERS: Python = Python {
+    name: "snowflake-peers",
+    by_default: false,
+    variable: "ORBIT_SNOWFLAKE_PEERS_PYTHON",
+    packages: &[
+        "snowflake-connector-python==4.8.1",
+        "adbc-driver-snowflake==1.11.0",
+        "adbc-driver-manager==1.13.0",
+        "pyarrow==26.0.1",
+    ],
+};
+
 pub(super) const SQL_PEERS: Python = Python {
     name: "sql-peers",
     by_default: false,

@@ -22,7 +22,7 @@ pub(crate) fn of_plan(plan: &[TextRow], table: Option<&TableStatistics>) -> Esti
     Estimate {
         rows: lines().next().and_then(|line| number_after(line, " rows=")).map(guess),
         bytes: whole.or(scanned),
-        cost_usd: None,
+        ..Estimate::default()
     }
 }
 

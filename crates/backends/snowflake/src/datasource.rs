@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use orbit_core::{
     BatchStream, Context, Datasource, Describe, DescribeCapability, Effect, Error, ErrorKind,
     Estimate, EstimateCapability, Facets, Identity, Insert, InsertCapability, InsertOutcome,
-    ListTables, ListTablesCapability, Operation, PartitionRead, PartitionSet, Partitions,
-    PredicateCapability, Query, QueryCapability, Result, Select, SqlCapability, SqlDatasource,
-    SqlDialect, SqlForms, StatementCapability, TableDescription, TablePage, Target,
+    ListTables, ListTablesCapability, PartitionCapability, PartitionRead, PartitionSet, Partitions,
+    PredicateCapability, Query, QueryCapability, Result, Select, Sources, SqlCapability,
+    SqlDatasource, SqlDialect, SqlForms, StatementCapability, TableDescription, TablePage, Target,
 };
 
 use crate::api::Api;
@@ -18,7 +18,7 @@ use crate::bind;
 use crate::columns::TypeRules;
 use crate::config::SnowflakeConfig;
 use crate::dialect::{Forms, dialect, time_travel};
-use crate::guard::admit;
+use crate::guard::{admit, admit_script};
 use crate::insert::insert;
 use crate::protocol::RowType;
 use crate::result::{counted, stream};
@@ -42,7 +42,7 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
     }),
     statement: Some(StatementCapability { parameters: true, write: true }),
     estimate: Some(EstimateCapability { rows: false, bytes: true, money: false }),
-    partitions: None,
+    partitions: Some(PartitionCapability { one_snapshot: true, ordered: true }),
     insert: Some(InsertCapability {
         create: true,
         overwrite: true,
@@ -68,6 +68,8 @@ pub(crate) struct Connected {
     /// The session of everything that needs no transaction.
     pub lane: Arc<Lane>,
     pub forms: Forms,
+    /// Opens the store behind a stage.
+    pub sources: Sources,
 }
 
 impl SnowflakeDatasource {
@@ -75,10 +77,14 @@ impl SnowflakeDatasource {
     ///
     /// # Errors
     /// Those of the settings and of signing in.
-    pub(crate) async fn connect(cx: &Context, config: &SnowflakeConfig) -> Result<Self> {
-        let api = Arc::new(Api::new(config)?);
-        let connected =
-            Arc::new(Connected { api, lane: Lane::new(), forms: Forms::new(dialect()) });
+    pub(crate) async fn connect(
+        cx: &Context,
+        config: &SnowflakeConfig,
+        sources: &Sources,
+    ) -> Result<Self> {
+        let (api, forms) = (Arc::new(Api::new(config)?), Forms::new(dialect()));
+        let sources = sources.clone();
+        let connected = Arc::new(Connected { api, lane: Lane::new(), forms, sources });
         connected.lane.session(cx, &connected.api).await?;
         if config.keep_alive {
             keep_alive(&connected);
@@ -139,11 +145,7 @@ impl Connected {
             }
             Target::Statement { text, .. } => {
                 admit(text, query.effect)?;
-                let plain = query.columns.is_none()
-                    && query.predicate.is_none()
-                    && query.order.is_empty()
-                    && query.limit.is_none();
-                if plain {
+                if is_plain(query) {
                     return Ok(text.clone());
                 }
                 // What stands around it only reads, so it must itself.
@@ -174,7 +176,27 @@ impl Connected {
         }
     }
 
-    async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
+    /// A query that is several statements, where the settings allow that, and how many.
+    fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
+        let Target::Statement { text, .. } = &query.target else { return Ok(None) };
+        if !self.api.config.multi_statement || !is_plain(query) {
+            return Ok(None);
+        }
+        let count = admit_script(text, query.effect)?;
+        Ok((count > 1).then(|| (text.clone(), count)))
+    }
+
+    /// Runs a query and streams its rows.
+    pub(crate) async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
+        let executed = self.run(cx, &request).await?;
+        let (api, lane) = (&self.api, &self.lane);
+        match request.columns.as_ref().is_some_and(Vec::is_empty) {
+            true => counted(cx, api, lane, executed).await,
+            false => stream(cx, api, lane, executed, request.schema.as_ref()).await,
+        }
+    }
+
+    pub(crate) async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
         let schema = match (&query.schema, &query.predicate) {
             (None, Some(_)) => {
                 let all =
@@ -183,12 +205,23 @@ impl Connected {
             }
             _ => None,
         };
-        let text = self.text(query, schema.as_deref())?;
+        let (text, script) = match self.script(query)? {
+            Some((text, count)) => (text, Some(count)),
+            None => (self.text(query, schema.as_deref())?, None),
+        };
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
-        let statement = Statement { text, bindings, describe_only: false };
+        let statement = Statement { bindings, script, ..Statement::new(text) };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
         executed.map_err(|error| of_table(error, &query.target))
     }
+}
+
+/// Whether nothing stands around the query's statement.
+fn is_plain(query: &Query) -> bool {
+    query.columns.is_none()
+        && query.predicate.is_none()
+        && query.order.is_empty()
+        && query.limit.is_none()
 }
 
 fn missing(name: &str) -> Error {
@@ -239,27 +272,19 @@ impl SqlDatasource for SnowflakeDatasource {
     }
 
     async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
-        let connected = self.admitted(cx)?;
-        let executed = connected.run(cx, &request).await?;
-        let (api, lane) = (&connected.api, &connected.lane);
-        match request.columns.as_ref().is_some_and(Vec::is_empty) {
-            true => counted(cx, api, lane, executed).await,
-            false => stream(cx, api, lane, executed, request.schema.as_ref()).await,
-        }
+        self.admitted(cx)?.query(cx, request).await
     }
 
     async fn estimate(&self, cx: &Context, request: Query) -> Result<Estimate> {
         self.admitted(cx)?.estimate(cx, &request).await
     }
 
-    async fn partitions(&self, cx: &Context, _: Partitions) -> Result<PartitionSet> {
-        self.admitted(cx)?;
-        Err(Error::unsupported(Operation::Partitions))
+    async fn partitions(&self, cx: &Context, request: Partitions) -> Result<PartitionSet> {
+        self.admitted(cx)?.partitions(cx, request).await
     }
 
-    async fn read_partition(&self, cx: &Context, _: PartitionRead) -> Result<BatchStream> {
-        self.admitted(cx)?;
-        Err(Error::unsupported(Operation::ReadPartition))
+    async fn read_partition(&self, cx: &Context, request: PartitionRead) -> Result<BatchStream> {
+        self.admitted(cx)?.read_part(cx, request).await
     }
 
     async fn insert(&self, cx: &Context, request: Insert) -> Result<InsertOutcome> {

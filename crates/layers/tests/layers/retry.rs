@@ -63,7 +63,7 @@ async fn only_what_reads_is_repeated() {
 async fn a_part_that_lies_ready_is_read_again() {
     let source = failing();
     let lake = stacked(LayerSettings::default(), &source);
-    let place = PartitionSource::Statement { id: "q1".to_owned(), index: 0 };
+    let place = PartitionSource::Statement { id: "q1".to_owned(), pieces: 0..1 };
     let partition = Partition { source: place, rows: None };
     let schema = Arc::new(arrow_schema::Schema::empty());
     let request = PartitionRead { schema, partition };
