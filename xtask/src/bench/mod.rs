@@ -2,10 +2,12 @@
 
 mod answers;
 mod engine;
+mod files;
 mod measured;
 mod memory;
 mod report;
 mod start;
+mod store;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -14,6 +16,8 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// The 22 queries of TPC-H beside DataFusion, DuckDB and Polars
     Engine(engine::Options),
+    /// Files of a store listed, read and queried, beside rclone, boto3, obstore, DuckDB and Polars
+    Files(files::Options),
     /// Ten million rows grouped, sorted and handed on under a memory budget, beside DuckDB
     Memory(memory::Options),
     /// Size and start of the binary of each profile
@@ -23,6 +27,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Engine(options) => engine::run(options),
+        Command::Files(options) => files::run(options),
         Command::Memory(options) => memory::run(options),
         Command::Start(options) => start::run(options),
     }

@@ -46,13 +46,14 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 7] = [
+const FIXTURES: [&dyn Fixture; 8] = [
     &postgres::Postgres,
     &python::DUCKDB,
     &python::DELTALAKE,
     &python::FAKESNOW,
     &python::MOTO,
     &python::PEERS,
+    &python::STORE_PEERS,
     &cargo::S3S,
 ];
 
@@ -112,12 +113,12 @@ fn down(names: &[String]) -> Result<()> {
 
 fn status() -> Result<()> {
     let state = State::read()?;
-    println!("{:<10} {:<11} runs", "name", "installed");
+    println!("{:<11} {:<11} runs", "name", "installed");
     for fixture in FIXTURES {
         let installed = if fixture.installed()? { "yes" } else { "no" };
         let runs = state.running().find(|s| s.name == fixture.name());
         let runs = runs.map_or("-".to_owned(), |s| format!("pid {}, port {}", s.pid, s.port));
-        println!("{:<10} {installed:<11} {runs}", fixture.name());
+        println!("{:<11} {installed:<11} {runs}", fixture.name());
     }
     Ok(())
 }
