@@ -47,7 +47,7 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 10] = [
+const FIXTURES: [&dyn Fixture; 11] = [
     &postgres::Postgres,
     &python::DUCKDB,
     &python::DELTALAKE,
@@ -57,6 +57,7 @@ const FIXTURES: [&dyn Fixture; 10] = [
     &python::SNOWFLAKE_PEERS,
     &python::SQL_PEERS,
     &debian::PSQLODBC,
+    &python::STORE_PEERS,
     &cargo::S3S,
 ];
 

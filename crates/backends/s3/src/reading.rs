@@ -17,12 +17,13 @@ use orbit_core::{
     ReadBody, ReadRanges, Result,
 };
 use orbit_file::{
-    Coalescing, Resume, checked_body, clip_range, fetch_ranges, in_key_order, pages, repeat,
-    require_within, resuming_body, whole,
+    Coalescing, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
+    in_key_order, pages, read_ahead, repeat, require_within, resuming_body, whole,
 };
 use percent_encoding::percent_decode_str;
 
 use crate::bucket::Bucket;
+use crate::checksum::Checksum;
 use crate::error;
 
 /// How often one of many requests of an operation is sent again.
@@ -40,6 +41,16 @@ struct Opened {
     info: FileInfo,
     range: Range<u64>,
     bytes: ByteStream,
+    /// That of the whole file, if the answer has it.
+    checksum: Option<Checksum>,
+}
+
+/// One content of a file, for whoever reads it.
+#[derive(Clone)]
+struct Content {
+    cx: Context,
+    key: String,
+    etag: String,
 }
 
 impl Bucket {
@@ -145,26 +156,71 @@ impl Bucket {
 
     pub(crate) async fn read(self: Arc<Self>, cx: &Context, request: Read) -> Result<ReadBody> {
         let Read { key, range, if_match } = request;
-        let Opened { info, range, bytes } = self.open(cx, &key, range, if_match.as_deref()).await?;
+        let how = ReadAhead { parallel_max: self.parallel_max, ..ReadAhead::default() };
+        // A range that is long by itself begins with a request for its first piece. That a whole
+        // file is long is known from the answer, which has the checksum of the whole.
+        let piece = range.as_ref().and_then(|range| how.first_piece(range));
+        let is_piece = piece.is_some();
+        let asked = piece.or_else(|| range.clone());
+        let mut opened = self.open(cx, &key, asked, if_match.as_deref()).await?;
+        if is_piece && opened.info.etag.is_none() {
+            opened = self.open(cx, &key, range.clone(), if_match.as_deref()).await?;
+        }
+        let Opened { info, range: sent, bytes, checksum } = opened;
         let Some(etag) = info.etag.clone() else {
-            let bytes = checked_body(cx, key, range.clone(), bytes);
-            return Ok(ReadBody { info, range, bytes });
+            let bytes = checked_body(cx, key, sent.clone(), bytes);
+            return Ok(ReadBody { info, range: sent, bytes });
         };
+        let end = range.filter(|_| is_piece).map_or(sent.end, |r| r.end.min(info.size_bytes));
+        let range = sent.start..end;
+        let first = if is_piece { sent } else { how.first_piece(&sent).unwrap_or(sent) };
+        let content = Content { cx: cx.clone(), key, etag };
+        if first == range {
+            let bytes = self.resuming(&content, first, bytes);
+            return Ok(ReadBody { info, range, bytes });
+        }
+        let bytes = first_bytes(bytes, first.end - first.start);
+        let first = self.resuming(&content, first, bytes);
+        let bytes = read_ahead(range.clone(), &how, first, move |piece| {
+            Arc::clone(&self).piece(content.clone(), piece)
+        });
+        let bytes = match checksum {
+            Some(checksum) => checksum.verified(bytes, &info.key),
+            None => bytes,
+        };
+        Ok(ReadBody { info, range, bytes })
+    }
+
+    /// One piece of a file that is read ahead.
+    async fn piece(self: Arc<Self>, content: Content, range: Range<u64>) -> Result<ByteStream> {
+        let Content { cx, key, etag } = &content;
+        let open = || self.open(cx, key, Some(range.clone()), Some(etag)).boxed();
+        let opened = repeat(cx, ATTEMPTS_MAX, open).await?;
+        Ok(self.resuming(&content, range.clone(), opened.bytes))
+    }
+
+    /// The bytes of `range`, asked for again where they break off.
+    fn resuming(
+        self: &Arc<Self>,
+        content: &Content,
+        range: Range<u64>,
+        bytes: ByteStream,
+    ) -> ByteStream {
+        let Content { cx, key, etag } = content.clone();
+        let (bucket, open_cx) = (Arc::clone(self), cx.clone());
         let resume = Resume {
             key: key.clone(),
-            range: range.clone(),
+            range,
             etag,
             attempts_max: ATTEMPTS_MAX,
             silence_max: self.silence_max,
         };
-        let (bucket, open_cx) = (self, cx.clone());
-        let bytes = resuming_body(cx, resume, bytes, move |range, etag| {
+        resuming_body(&cx, resume, bytes, move |range, etag| {
             let (bucket, cx, key) = (Arc::clone(&bucket), open_cx.clone(), key.clone());
             let open =
                 async move { Ok(bucket.open(&cx, &key, Some(range), Some(&etag)).await?.bytes) };
             open.boxed()
-        });
-        Ok(ReadBody { info, range, bytes })
+        })
     }
 
     pub(crate) async fn read_ranges(
@@ -253,7 +309,7 @@ impl Bucket {
             // It has grown between the two requests.
             return Err(changed(key));
         }
-        Ok(Opened { info, range, bytes: stream::empty().boxed() })
+        Ok(Opened { info, range, bytes: stream::empty().boxed(), checksum: None })
     }
 }
 
@@ -287,7 +343,8 @@ fn opened(
         version: None,
     };
     unchanged(&info, if_match)?;
-    Ok(Opened { info, range, bytes: bytes_of(answer.body, key) })
+    let checksum = Checksum::of(&answer);
+    Ok(Opened { info, range, bytes: bytes_of(answer.body, key), checksum })
 }
 
 fn bytes_of(body: StoreBytes, key: &str) -> ByteStream {

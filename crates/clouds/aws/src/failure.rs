@@ -146,6 +146,10 @@ fn of_credentials(error: &CredentialsError) -> Error {
             Error::new(ErrorKind::ConfigInvalid, "the credentials are configured wrongly")
                 .with_hint("see the profile in the shared configuration files")
         }
+        _ if unreadable(error) => {
+            Error::new(ErrorKind::ConfigInvalid, "a file that holds credentials cannot be read")
+                .with_hint("see AWS_WEB_IDENTITY_TOKEN_FILE and the shared configuration files")
+        }
         _ if unreachable(error) => {
             Error::new(ErrorKind::Unavailable, "the service that gives credentials is not reached")
                 .with_retry(AGAIN)
@@ -153,6 +157,12 @@ fn of_credentials(error: &CredentialsError) -> Error {
         _ => Error::new(ErrorKind::Unauthenticated, "the credentials were not given out")
             .with_hint("see the profile, the role and who may assume it"),
     }
+}
+
+/// Whether a file is missing or closed to this process: no connection fails in these ways.
+fn unreadable(error: &(dyn StdError + 'static)) -> bool {
+    let kind = find::<io::Error>(error).map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied))
 }
 
 fn unreachable(error: &(dyn StdError + 'static)) -> bool {

@@ -13,7 +13,9 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as ProvideCredentialsFuture;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -82,12 +84,13 @@ impl AwsAccess {
         }
         match &self.profile {
             // Asked alone: in the usual chain keys in variables would come before it.
-            Some(name) => loader.profile_name(name).credentials_provider(
-                ProfileFileCredentialsProvider::builder()
+            Some(name) => {
+                let profile = ProfileFileCredentialsProvider::builder().profile_name(name);
+                let inner = profile.configure(provider).build();
+                loader
                     .profile_name(name)
-                    .configure(provider)
-                    .build(),
-            ),
+                    .credentials_provider(Profile { name: name.clone(), inner })
+            }
             None => loader,
         }
     }
@@ -108,5 +111,29 @@ impl AwsAccess {
             .credentials_provider(SharedCredentialsProvider::new(role))
             .identity_cache(IdentityCache::lazy().build())
             .build()
+    }
+}
+
+/// A profile that settings name: without credentials in it the settings are wrong.
+#[derive(Debug)]
+struct Profile {
+    name: String,
+    inner: ProfileFileCredentialsProvider,
+}
+
+impl ProvideCredentials for Profile {
+    fn provide_credentials<'a>(&'a self) -> ProvideCredentialsFuture<'a>
+    where
+        Self: 'a,
+    {
+        ProvideCredentialsFuture::new(async {
+            match self.inner.provide_credentials().await {
+                Err(CredentialsError::CredentialsNotLoaded(_)) => {
+                    let told = format!("there is no profile `{}` with credentials", self.name);
+                    Err(CredentialsError::invalid_configuration(told))
+                }
+                found => found,
+            }
+        })
     }
 }

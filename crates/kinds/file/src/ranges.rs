@@ -80,7 +80,8 @@ pub fn coalesce(ranges: &[Range<u64>], how: &Coalescing) -> Vec<Range<u64>> {
     fetches.into_iter().flat_map(|fetch| pieces(fetch, how.fetch_max_bytes.max(1))).collect()
 }
 
-fn pieces(range: Range<u64>, piece_bytes: u64) -> impl Iterator<Item = Range<u64>> {
+/// The range, cut into pieces of this many bytes.
+pub(crate) fn pieces(range: Range<u64>, piece_bytes: u64) -> impl Iterator<Item = Range<u64>> {
     let mut at = range.start;
     std::iter::from_fn(move || {
         let piece = at..range.end.min(at.saturating_add(piece_bytes));

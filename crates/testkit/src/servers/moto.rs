@@ -85,6 +85,32 @@ impl Moto {
         http(self.port, &request).await
     }
 
+    /// Asks a service that takes its parameters as a form, such as `iam`, as
+    /// [`ask`](Self::ask) does; answers the text of the answer.
+    ///
+    /// # Errors
+    /// `Failed` when no answer comes, or none that says that it was done.
+    pub async fn manage(
+        &self,
+        service: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<String, ServerError> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let form = form.extend_pairs(parameters).finish();
+        let mut request = HttpRequest::new("POST", "/");
+        let signed = SIGNED.replace("/s3/", &format!("/{service}/"));
+        request.headers.push(("authorization".to_owned(), signed));
+        let kind = "application/x-www-form-urlencoded".to_owned();
+        request.headers.push(("content-type".to_owned(), kind));
+        request.body = form.into_bytes();
+        let answer = http(self.port, &request).await?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        match answer.status {
+            200 => Ok(text),
+            _ => Err(ServerError::failed(format!("managing {service}"), text)),
+        }
+    }
+
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

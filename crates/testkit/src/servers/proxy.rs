@@ -1,6 +1,7 @@
 //! A hostile proxy: passes bytes on until it is told to do harm.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,6 +19,8 @@ pub enum Fault {
     Corrupt,
     /// Nothing comes any more, and the connection stays.
     Silence,
+    /// The rest comes slowly: 4 KiB each 10 ms.
+    Drip,
 }
 
 #[derive(Debug, Default)]
@@ -109,11 +112,17 @@ async fn answers(
     plan: &Mutex<Plan>,
 ) {
     let mut buffer = vec![0; 64 << 10];
+    let mut drips = false;
     while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
         let chunk = &mut buffer[..length];
         let due = due(plan, answered, length as u64);
         let sent = match due {
+            None if drips => drip(&mut to_client, chunk).await,
             None => to_client.write_all(chunk).await,
+            Some((Fault::Drip, _)) => {
+                drips = true;
+                drip(&mut to_client, chunk).await
+            }
             Some((Fault::Corrupt, at)) => {
                 chunk[at] ^= 1;
                 to_client.write_all(chunk).await
@@ -131,6 +140,14 @@ async fn answers(
             return;
         }
     }
+}
+
+async fn drip(to_client: &mut OwnedWriteHalf, chunk: &[u8]) -> std::io::Result<()> {
+    for drop in chunk.chunks(4 << 10) {
+        to_client.write_all(drop).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 /// Whether the fault falls into the next `length` bytes, and where.

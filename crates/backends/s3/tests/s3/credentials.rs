@@ -97,6 +97,51 @@ pub(crate) async fn a_role_that_is_refused_says_so(_: Arc<World>) -> Outcome {
     Ok(())
 }
 
+pub(crate) async fn what_is_wrong_with_credentials_is_said(_: Arc<World>) -> Outcome {
+    let mut said = String::new();
+    for (status, code) in [
+        (403, "InvalidAccessKeyId"),
+        (403, "SignatureDoesNotMatch"),
+        (400, "ExpiredToken"),
+        (400, "InvalidToken"),
+        (403, "RequestTimeTooSkewed"),
+        (403, "AllAccessDisabled"),
+    ] {
+        let text = format!("<Error><Code>{code}</Code><Message>detail</Message></Error>");
+        let server = HttpServer::start(move |_| HttpAnswer::new(status, text.clone())).await?;
+        let error = refused(of_endpoint(&server.endpoint(), &[])).await;
+        said += &format!("{:?}: {error}\n", error.kind());
+        assert_eq!(server.seen().len(), 1, "{code} was asked again");
+    }
+    insta::assert_snapshot!(said);
+    Ok(())
+}
+
+/// Keys of the settings do not renew themselves.
+pub(crate) async fn keys_that_run_out_in_the_middle_end_the_listing_in_an_error(
+    _: Arc<World>,
+) -> Outcome {
+    let asked = AtomicU32::new(0);
+    let server = HttpServer::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => HttpAnswer::new(
+            200,
+            "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>k</Key><Size>1</Size>\
+             </Contents><NextContinuationToken>next</NextContinuationToken></ListBucketResult>",
+        ),
+        _ => HttpAnswer::new(400, "<Error><Code>ExpiredToken</Code></Error>"),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    let mut pages = store.files().list(&cx(), ListFiles::default()).await.unwrap();
+    assert_eq!(pages.next().await.unwrap().unwrap().len(), 1);
+    let error = pages.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(error.message(), "the temporary credentials have run out");
+    assert!(pages.next().await.is_none());
+    assert_eq!(server.seen().len(), 3);
+    Ok(())
+}
+
 pub(crate) async fn anonymous_requests_are_not_signed(_: Arc<World>) -> Outcome {
     let server = HttpServer::start(|_| HttpAnswer::new(200, EMPTY)).await?;
     let endpoint = server.endpoint();

@@ -3,11 +3,15 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+mod chain;
+mod child;
 mod credentials;
 mod faults;
 mod keys;
+mod long;
 mod refusals;
 mod secrets;
+mod storms;
 mod world;
 mod writes;
 
@@ -47,6 +51,9 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
+    if let Some(exit) = child::ran_as_child() {
+        return exit;
+    }
     let mut arguments = Arguments::from_args();
     // One handler serves all requests of moto, and its threads mix them up.
     arguments.test_threads = Some(1);
@@ -54,9 +61,21 @@ fn main() -> ExitCode {
     let runtime = Arc::new(Runtime::new().unwrap());
     let world = Arc::new(World::new(log));
     let trials = trials! { (&runtime, &world);
+        chain:
+            variables_are_found,
+            settings_come_before_profiles_and_profiles_before_variables,
+            a_program_of_a_profile_is_asked,
+            a_role_of_a_profile_is_assumed_and_its_rights_hold,
+            a_web_identity_reads_its_token_again,
+            a_session_of_single_sign_on_is_used_while_it_lasts,
+            the_machine_is_asked_for_its_role_with_a_token,
+            the_container_is_asked_for_its_role,
+            what_cannot_give_credentials_is_named;
         credentials:
             a_role_is_assumed_and_renewed_in_the_middle_of_a_listing,
             a_role_that_is_refused_says_so,
+            what_is_wrong_with_credentials_is_said,
+            keys_that_run_out_in_the_middle_end_the_listing_in_an_error,
             anonymous_requests_are_not_signed,
             settings_put_their_headers_on_requests;
         faults:
@@ -70,6 +89,10 @@ fn main() -> ExitCode {
             odd_keys_come_back,
             odd_keys_are_copied_and_deleted,
             a_prefix_hides_what_is_beside_it;
+        long:
+            a_long_file_comes_in_pieces_and_is_checked,
+            a_long_range_comes_in_pieces,
+            a_long_file_that_changes_is_a_conflict;
         refusals:
             nobody_listens,
             the_name_does_not_resolve,
@@ -80,6 +103,13 @@ fn main() -> ExitCode {
             settings_that_do_not_fit;
         secrets:
             no_credential_reaches_a_log;
+        storms:
+            ranges_through_a_storm_are_those_of_the_calm,
+            a_storm_without_end_is_told_in_time,
+            a_body_that_drips_comes_whole_or_ends_in_time,
+            a_body_that_is_always_short_is_an_error,
+            a_file_that_changed_since_it_was_listed_is_a_conflict,
+            a_write_that_meets_another_is_sent_again;
         writes:
             a_large_file_comes_back,
             nothing_is_left_of_a_broken_upload,
