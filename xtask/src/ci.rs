@@ -52,7 +52,7 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     let mut clippy = shell::cargo(["clippy", "--workspace", "--all-targets", "--locked"]);
-    shell::run(clippy.args(["--", "--deny", "warnings"]))
+    shell::run(clippy.args(test::EVERY_BACKEND).args(["--", "--deny", "warnings"]))
 }
 
 /// Advisories need a database that cannot be reached from everywhere: the release workflow

@@ -10,12 +10,9 @@ use arrow_cast::display::array_value_to_string;
 use futures::TryStreamExt;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use orbit::Orbit;
-use orbit::core::{Backend, Context};
+use orbit::core::Context;
 use orbit::engine::Request;
 use orbit_testkit::servers::{Postgres, S3s, ServerError};
-
-/// Naming them links them, whatever features the facade was built with.
-static BACKENDS: [&Backend; 2] = [&orbit_redshift::BACKEND, &orbit_s3::BACKEND];
 
 /// Orders, of which the statement wants the last three that are open.
 const TABLE: &str = "CREATE TABLE orders AS SELECT i::bigint AS id, (i % 300 + 1)::bigint AS customer, \
@@ -71,8 +68,8 @@ fn opened(postgres: &Postgres, s3: &S3s) -> orbit::core::Result<Orbit> {
         ("secret_key", s3.secret_key()),
     ];
     Orbit::builder()
-        .datasource("books", BACKENDS[0].name, books)
-        .datasource("shop", BACKENDS[1].name, shop)
+        .datasource("books", "redshift", books)
+        .datasource("shop", "s3", shop)
         .datasource("lake", "local", [("path", lake.to_str().unwrap_or_default())])
         .open()
 }

@@ -22,6 +22,7 @@ pub(crate) fn run(global: &Global, args: &ExplainArgs) -> Result<()> {
         sql,
         parameters: statement::parameters(&args.statement.parameters)?,
         limit_rows: None,
+        clustered_by: Vec::new(),
         writes_allowed: false,
         paths_allowed: true,
     };
