@@ -74,7 +74,7 @@ fn docs_are_current() -> Result<()> {
 
 fn rustdoc() -> Result<()> {
     let mut doc = shell::cargo(["doc", "--workspace", "--no-deps", "--locked"]);
-    shell::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    shell::run(doc.args(test::EVERY_BACKEND).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 fn minimal() -> Result<()> {
