@@ -89,12 +89,13 @@ fn folders_are_named_by_values(desk: &Desk) {
     );
     let again = desk.run(&[&["query", sql][..], &output].concat());
     insta::assert_snapshot!("folder_not_empty", again);
-    for format in ["csv", "ndjson", "arrow"] {
+    // An empty text and NULL are one in CSV.
+    for (format, words) in [("csv", 3), ("ndjson", 4), ("arrow", 4)] {
         let output = format!("store:{format}s");
         let output = ["--output", &output, "--partition-by", "id", "--format", format];
         desk.orbit(&[&["query", sql][..], &output].concat());
         let sql = format!("SELECT count(*) AS n, sum(id) AS s, count(word) AS w FROM {format}s");
-        assert_eq!(desk.csv(&sql), "n,s,w\n5,15,4\n", "{format}");
+        assert_eq!(desk.csv(&sql), format!("n,s,w\n5,15,{words}\n"), "{format}");
     }
 }
 
@@ -107,7 +108,7 @@ fn parts_are_refused_where_they_cannot_be(desk: &Desk) {
     let said = [
         refused("SELECT 1 AS a, 2 AS b", "c"),
         refused("SELECT 1 AS a, 2 AS b", "a,b"),
-        refused("SELECT 1.5e0 AS a, 2 AS b", "a"),
+        refused("SELECT CAST(1.5 AS double) AS a, 2 AS b", "a"),
         refused("SELECT 1 AS \"a/b\", 2 AS b", "a/b"),
         refused("SELECT 1 AS a, 2 AS b, 3 AS b", "a"),
         refused("SELECT '__HIVE_DEFAULT_PARTITION__' AS a, 2 AS b", "a"),
