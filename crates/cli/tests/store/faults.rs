@@ -152,8 +152,9 @@ fn texts_that_do_not_keep_what_they_promise(desk: &Desk) {
 /// A megabyte that unpacks to hundreds of one line.
 fn a_text_without_an_end_ends(desk: &Desk) {
     for name in ["bomb.csv.gz", "bomb.ndjson.gz"] {
-        let script = "head -c 200000000 /dev/zero | tr '\\0' 'a' | gzip -1";
-        let packed = Command::new("sh").args(["-c", script]).output().unwrap();
+        let text = "printf '{\"a\":\"'; head -c 200000000 /dev/zero | tr '\\0' a";
+        let script = format!("({text}) | gzip -1");
+        let packed = Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(packed.status.success() && packed.stdout.len() < 10_000_000);
         desk.put(name, packed.stdout);
     }
