@@ -186,8 +186,7 @@ fn arrow_message(error: &ArrowError) -> String {
             None => inner.to_string(),
         },
         ArrowError::ParquetError(text) => {
-            let text = text.strip_prefix("External: ").unwrap_or(text);
-            format!("unreadable Parquet: {}", lower_first(text))
+            format!("unreadable Parquet: {}", lower_first(without_prefix(text)))
         }
         ArrowError::CsvError(text)
         | ArrowError::JsonError(text)
@@ -204,7 +203,8 @@ fn arrow_message(error: &ArrowError) -> String {
 
 /// `Parquet error: what` without the words before the colon.
 fn without_prefix(text: &str) -> &str {
-    text.strip_prefix("Parquet error: ").unwrap_or(text)
+    let text = text.strip_prefix("Parquet error: ").unwrap_or(text);
+    text.strip_prefix("External: ").unwrap_or(text)
 }
 
 /// Several sentences as one, in our case. What stands on further lines is advice for those who
