@@ -26,6 +26,11 @@ impl Store {
         Ok(store)
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.handle.name()
+    }
+
     /// Its files.
     pub(crate) fn files(&self) -> Result<&dyn FileDatasource, Error> {
         self.datasource.facets().files.ok_or_else(|| {

@@ -257,8 +257,7 @@ async fn delete_file(store: &Store, cx: &Context, key: &str) -> Result<u64> {
     let cx = store.context(cx);
     let is_folder = || {
         let message = format!("`{key}` is a folder");
-        let error =
-            Error::new(ErrorKind::QueryInvalid, message).with_datasource(store.handle.name());
+        let error = Error::new(ErrorKind::QueryInvalid, message).with_datasource(store.name());
         Failure::from(error.with_hint("--recursive deletes it and all that is in it"))
     };
     if key.is_empty() || key.ends_with('/') {

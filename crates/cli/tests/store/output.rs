@@ -37,7 +37,7 @@ fn writing_needs_the_configuration(desk: &Desk) {
 
 /// A result of some megabytes that fails near its end.
 const FAILING: &str = "SELECT v % 3 AS part, v, repeat(md5(CAST(v AS varchar)), 8) AS text, \
-    1 / (999999 - v) AS one FROM generate_series(0, 999999) AS t(v)";
+    1 / (199999 - v) AS one FROM generate_series(0, 199999) AS t(v)";
 
 fn a_failed_result_leaves_nothing(desk: &Desk) {
     for output in ["store:x.parquet", "store:x.csv", "store:x.arrow"] {
@@ -89,12 +89,13 @@ fn folders_are_named_by_values(desk: &Desk) {
     );
     let again = desk.run(&[&["query", sql][..], &output].concat());
     insta::assert_snapshot!("folder_not_empty", again);
-    for format in ["csv", "ndjson", "arrow"] {
+    // An empty text and NULL are one in CSV.
+    for (format, words) in [("csv", 3), ("ndjson", 4), ("arrow", 4)] {
         let output = format!("store:{format}s");
         let output = ["--output", &output, "--partition-by", "id", "--format", format];
         desk.orbit(&[&["query", sql][..], &output].concat());
         let sql = format!("SELECT count(*) AS n, sum(id) AS s, count(word) AS w FROM {format}s");
-        assert_eq!(desk.csv(&sql), "n,s,w\n5,15,4\n", "{format}");
+        assert_eq!(desk.csv(&sql), format!("n,s,w\n5,15,{words}\n"), "{format}");
     }
 }
 
@@ -107,7 +108,7 @@ fn parts_are_refused_where_they_cannot_be(desk: &Desk) {
     let said = [
         refused("SELECT 1 AS a, 2 AS b", "c"),
         refused("SELECT 1 AS a, 2 AS b", "a,b"),
-        refused("SELECT 1.5e0 AS a, 2 AS b", "a"),
+        refused("SELECT CAST(1.5 AS double) AS a, 2 AS b", "a"),
         refused("SELECT 1 AS \"a/b\", 2 AS b", "a/b"),
         refused("SELECT 1 AS a, 2 AS b, 3 AS b", "a"),
         refused("SELECT '__HIVE_DEFAULT_PARTITION__' AS a, 2 AS b", "a"),

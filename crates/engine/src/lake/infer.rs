@@ -164,7 +164,9 @@ impl Opening<'_> {
 
     fn placed(&self, error: Error, metas: &[ObjectMeta]) -> Error {
         let error = error.with_datasource(self.lake.name());
+        let is_placed = error.context().any(|(name, _)| name == "file");
         match metas {
+            _ if is_placed => error,
             [meta] => error.with_context("file", LakeStore::key(meta.location.as_ref())),
             _ => error.with_context("folder", self.prefix),
         }
