@@ -7,5 +7,5 @@ SELECT i::bigint AS id,
        date '1992-01-01' + (i % 2500)::integer AS day,
        timestamp '2000-01-01' + i * interval '1.000007 second' AS moment,
        CASE WHEN i % 10 <> 0 THEN 'order ' || i || ' of ' || md5((i % 1000)::text) END AS note
-FROM generate_series(1, :rows) AS i;
+FROM generate_series(1::bigint, :rows) AS i;
 VACUUM (FREEZE, ANALYZE) bench_rows;
