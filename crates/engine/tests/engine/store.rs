@@ -196,7 +196,7 @@ async fn pages_that_cannot_match_are_not_read() {
 #[tokio::test]
 async fn row_groups_are_left_out_by_bloom_filters() {
     let with_filters = wide(|properties| {
-        properties.set_bloom_filter_enabled(true).set_bloom_filter_ndv(CHUNK_ROWS as u64)
+        properties.set_bloom_filter_enabled(true).set_bloom_filter_max_ndv(CHUNK_ROWS as u64)
     });
     let sql = "SELECT count(price) FROM store.wide WHERE even = 10001";
     let (without, _) = bytes_of(wide(|properties| properties), sql, "0").await;
