@@ -161,6 +161,7 @@ pub(crate) async fn pump(
             writer.fail(&failure, &mut bytes);
             // The first failure is the one to tell.
             sink.write(&mut bytes).await.ok();
+            sink.abandon().await;
             Err(failure)
         }
     }

@@ -174,11 +174,15 @@ pub(crate) async fn pump_parts(
     columns: &[String],
     progress: &Progress,
 ) -> Result<Outcome> {
-    let pumped = write_parts(stream, style, &mut folder, columns, progress).await;
+    let mut open = None;
+    let pumped = write_parts(stream, style, &mut folder, &mut open, columns, progress).await;
     progress.clear();
     match pumped {
         Ok(outcome) => folder.complete().map(|()| outcome),
         Err(failure) => {
+            if let Some(part) = open {
+                part.sink.abandon().await;
+            }
             folder.abandon().await;
             Err(failure)
         }
@@ -189,12 +193,12 @@ async fn write_parts(
     mut stream: BatchStream,
     style: Style,
     folder: &mut Folder,
+    open: &mut Option<Part>,
     columns: &[String],
     progress: &Progress,
 ) -> Result<Outcome> {
     let split = Split::of(&stream.schema(), columns)?;
     style.check_columns(&split.kept)?;
-    let mut open: Option<Part> = None;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         let mut rest = 0;
@@ -207,16 +211,16 @@ async fn write_parts(
                 }
                 let name = format!("{folder_name}/part-0.{}", style.format.extension());
                 let sink = folder.create(&name).await?;
-                open = Some(Part::begin(folder_name, name, style, sink, &split.kept)?);
+                *open = Some(Part::begin(folder_name, name, style, sink, &split.kept)?);
             }
-            if let Some(part) = &mut open {
+            if let Some(part) = open.as_mut() {
                 part.write(&split.rows(&batch, rest..end)?).await?;
             }
             rest = end;
         }
         progress.add_rows(batch.num_rows());
     }
-    if let Some(part) = open {
+    if let Some(part) = open.take() {
         folder.close(part, progress).await?;
     }
     Ok(progress.outcome(stream.summary()))

@@ -124,6 +124,13 @@ impl Sink {
         written
     }
 
+    /// Throws away what was written, where it was not shown yet.
+    pub(crate) async fn abandon(self) {
+        if let Target::Stored(upload) = self.0 {
+            upload.abandon().await;
+        }
+    }
+
     /// Shows the file under its name.
     pub(crate) async fn complete(self) -> Result<()> {
         let (path, partial, overwrite) = match self.0 {

@@ -1,6 +1,7 @@
 //! A file of a datasource that is written while a result comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -22,7 +23,10 @@ enum Piece {
     End,
 }
 
-/// A file of a datasource on its way there. Dropped before it is complete, nothing is left.
+/// How long the write may take to notice that it was given up.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A file of a datasource on its way there; it appears once it is complete.
 pub(crate) struct Upload {
     pieces: mpsc::Sender<Piece>,
     /// None once its outcome was told.
@@ -80,6 +84,16 @@ impl Upload {
         // Where the write has failed nobody receives, and its outcome tells why.
         self.pieces.send(Piece::End).await.ok();
         self.outcome().await
+    }
+
+    /// Gives the file up: once this returns, the datasource knows what it has to remove, and does
+    /// so before it closes.
+    pub(crate) async fn abandon(self) {
+        drop(self.pieces);
+        if let Some(written) = self.written {
+            // It fails, as it was told to.
+            tokio::time::timeout(GIVE_UP_TIMEOUT, written).await.ok();
+        }
     }
 
     async fn outcome(&mut self) -> Result<()> {
