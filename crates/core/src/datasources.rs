@@ -224,13 +224,19 @@ impl Datasources {
         self.0.0.values()
     }
 
-    /// Closes every instance that was connected, all at once.
+    /// Closes every instance that was connected: first those that answer SQL, all at once, since
+    /// they may still have files to remove from the others, then the rest.
     ///
     /// # Errors
     /// The first failure; the rest is closed all the same.
     pub async fn close(&self) -> Result<()> {
         let open = self.iter().filter_map(|handle| handle.layered.get());
-        let outcomes = futures::future::join_all(open.map(|datasource| datasource.close())).await;
+        let (first, then): (Vec<_>, Vec<_>) = open.partition(|open| open.facets().sql.is_some());
+        let mut outcomes = Vec::new();
+        for wave in [first, then] {
+            let closing = wave.into_iter().map(|datasource| datasource.close());
+            outcomes.extend(futures::future::join_all(closing).await);
+        }
         outcomes.into_iter().collect()
     }
 }

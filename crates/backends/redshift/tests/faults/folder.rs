@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -22,23 +23,29 @@ pub(crate) static FOLDER: Backend = Backend {
     summary: "a folder of a test",
     capability: Capability { sql: None, files: None },
     dialect: None,
-    parse: |settings| Ok(Box::new(settings.parse::<Folder>()?) as Box<dyn BackendConfig>),
-    schema: || schemars::schema_for!(Folder),
+    parse: |settings| Ok(Box::new(settings.parse::<FolderConfig>()?) as Box<dyn BackendConfig>),
+    schema: || schemars::schema_for!(FolderConfig),
 };
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-struct Folder {
+#[derive(Debug, Deserialize, JsonSchema)]
+struct FolderConfig {
     path: PathBuf,
 }
 
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    closed: AtomicBool,
+}
+
 #[async_trait]
-impl BackendConfig for Folder {
+impl BackendConfig for FolderConfig {
     fn validate(&self, _: &Settings, _: &[&str]) -> Vec<Problem> {
         Vec::new()
     }
 
     async fn connect(&self, _: &Context, _: &Sources) -> Result<Arc<dyn Datasource>> {
-        Ok(Arc::new(self.clone()))
+        Ok(Arc::new(Folder { path: self.path.clone(), closed: AtomicBool::new(false) }))
     }
 }
 
@@ -53,6 +60,7 @@ impl Datasource for Folder {
     }
 
     async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -85,6 +93,10 @@ impl FileDatasource for Folder {
     }
 
     async fn list(&self, _: &Context, request: ListFiles) -> Result<FileStream> {
+        // As stores do it: a closed one answers nothing any more.
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "the folder has been closed"));
+        }
         let key = |path: &PathBuf| path.strip_prefix(&self.path).unwrap().display().to_string();
         let keys = files_below(&self.path).iter().map(key).collect::<Vec<_>>();
         let wanted = keys.into_iter().filter(|key| key.starts_with(&request.prefix));

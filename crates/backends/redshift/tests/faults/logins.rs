@@ -219,3 +219,38 @@ pub(crate) async fn a_rotated_password(stage: &Arc<Stage>) -> Attempt {
     rows(&datasource, "SELECT 3").await?;
     Ok(datasource.close().await?)
 }
+
+/// Sections whose settings do not go together are refused before anything is asked.
+pub(crate) async fn sections_are_checked(stage: &Arc<Stage>) -> Attempt {
+    let cases: [(&str, &[(&str, &str)], &str); 8] = [
+        ("iam", &[], "needs either `cluster_identifier` or `workgroup`"),
+        ("iam", &[("cluster_identifier", "c"), ("workgroup", "w")], "datasources.t.iam.workgroup"),
+        ("iam", &[("workgroup", "w"), ("db_user", "u")], "datasources.t.iam.db_user"),
+        ("iam", &[("cluster_identifier", "c"), ("auto_create", "true")], "iam.auto_create"),
+        ("iam", &[("cluster_identifier", "c"), ("duration_s", "60")], "iam.duration_s"),
+        ("iam", &[("workgroup", "w"), ("access_key", "a")], "`secret_key` is missing"),
+        ("staging", &[("datasource", "gone"), ("url", "s3://b/")], "there is no such datasource"),
+        ("staging", &[("datasource", "lake"), ("url", "b")], "must begin with `s3://`"),
+    ];
+    for (section, texts, expected) in cases {
+        let mut node = reaching(&stage.server, []);
+        if section == "iam" {
+            node.take("username");
+        }
+        let texts = texts.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        node.merge(settings::map([(section, settings::texts(texts))]));
+        let settings = Settings::new(KeyPath::new("datasources.t"), node);
+        let config = (orbit_redshift::BACKEND.parse)(&settings).unwrap();
+        let problems = config.validate(&settings, &["t", "lake"]);
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        ensure!(told.iter().any(|t| t.contains(expected)), "{expected} is not in {told:?}");
+    }
+    let staging = [("datasource", "lake".to_owned()), ("url", "s3://b/".to_owned())];
+    let mut node = reaching(&stage.server, []);
+    node.merge(settings::map([("staging", settings::texts(staging))]));
+    let settings = Settings::new(KeyPath::new("datasources.t"), node);
+    let config = (orbit_redshift::BACKEND.parse)(&settings).unwrap();
+    let kind = config.connect(&cx(), &Sources::none()).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::ConfigInvalid), "PostgreSQL has a bucket: {kind:?}");
+    Ok(())
+}

@@ -110,6 +110,7 @@ fn main() -> std::process::ExitCode {
         logins::logins_are_renewed,
         logins::a_refused_login_is_asked_for_once,
         logins::a_rotated_password,
+        logins::sections_are_checked,
         staged::rows_are_loaded_from_the_bucket,
         staged::a_short_load_is_undone,
         staged::parts_are_files_of_the_bucket,
