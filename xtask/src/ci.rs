@@ -52,7 +52,7 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     let mut clippy = shell::cargo(["clippy", "--workspace", "--all-targets", "--locked"]);
-    shell::run(clippy.args(["--", "--deny", "warnings"]))
+    shell::run(clippy.args(test::EVERY_BACKEND).args(["--", "--deny", "warnings"]))
 }
 
 /// Advisories need a database that cannot be reached from everywhere: the release workflow
@@ -74,7 +74,7 @@ fn docs_are_current() -> Result<()> {
 
 fn rustdoc() -> Result<()> {
     let mut doc = shell::cargo(["doc", "--workspace", "--no-deps", "--locked"]);
-    shell::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    shell::run(doc.args(test::EVERY_BACKEND).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 fn minimal() -> Result<()> {

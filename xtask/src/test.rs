@@ -21,6 +21,9 @@ pub(crate) struct Options {
     rest: Vec<String>,
 }
 
+/// The binary of a build of the whole workspace has every backend, so that its tests reach each.
+pub(crate) const EVERY_BACKEND: [&str; 2] = ["--features", "orbit-cli/full"];
+
 impl Options {
     /// All tests of the workspace.
     pub(crate) fn everything() -> Self {
@@ -61,5 +64,7 @@ fn selection(options: &Options) -> Result<Command> {
         ensure!(names.contains(&leaf), "no backend `{leaf}`; there are {}", names.join(", "));
         return Ok(shell::cargo(["test", "--package", &format!("orbit-{leaf}")]));
     }
-    Ok(shell::cargo(["test", "--workspace"]))
+    let mut test = shell::cargo(["test", "--workspace"]);
+    test.args(EVERY_BACKEND);
+    Ok(test)
 }

@@ -10,14 +10,20 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::args::{Global, LogFormat, LogLevel};
 
+/// Logs each failure that it answers, at every level on the way up; the answer is told anyhow.
+const TOLD_TWICE: &str = "buoyant_kernel";
+
 /// Starts logging.
 ///
 /// Only ORBIT's own crates may say more than warnings: drivers log requests, tokens and rows
 /// at their lower levels.
 pub(crate) fn start(global: &Global) {
     let level = level(global);
-    let filter =
-        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("orbit", level);
+    let of_others = level.min(LevelFilter::WARN);
+    let filter = Targets::new().with_default(of_others).with_target("orbit", level).with_target(
+        TOLD_TWICE,
+        if level > LevelFilter::WARN { of_others } else { LevelFilter::OFF },
+    );
     let ansi = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);
     let lines = match global.log_format {

@@ -11,6 +11,7 @@ mod paths;
 mod progress;
 mod session;
 mod signals;
+mod store;
 mod version;
 
 use std::process::ExitCode;

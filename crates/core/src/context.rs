@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Error, ErrorKind, Event, Reporter, Result, Secret};
+use crate::{Error, ErrorKind, Event, Reporter, Result, RetryBudget, Secret};
 
 /// The id of one query, in time order, the same in logs, audit and at the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,6 +95,7 @@ pub struct Context {
     shared: Arc<Shared>,
     datasource: Option<Arc<str>>,
     reporter: Option<Arc<dyn Reporter>>,
+    retry_budget: Option<Arc<dyn RetryBudget>>,
     deadline: Option<Instant>,
     cancellation: CancellationToken,
 }
@@ -182,6 +183,7 @@ impl ContextBuilder {
             }),
             datasource: None,
             reporter: self.reporter,
+            retry_budget: None,
             deadline: self.deadline,
             cancellation: self.cancellation,
         }
@@ -248,6 +250,17 @@ impl Context {
             None => reporter,
         };
         Self { reporter: Some(reporter), ..self.clone() }
+    }
+
+    /// The same, whose repeated requests `budget` pays for.
+    #[must_use]
+    pub fn with_retry_budget(&self, budget: Arc<dyn RetryBudget>) -> Self {
+        Self { retry_budget: Some(budget), ..self.clone() }
+    }
+
+    /// Whether a request that failed with `error` may be sent once more; asking pays for it.
+    pub fn pay_for_retry(&self, error: &Error) -> bool {
+        self.retry_budget.as_ref().is_none_or(|budget| budget.pay(error))
     }
 
     /// The same, ending after `timeout` if that is sooner.

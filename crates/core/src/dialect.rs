@@ -3,6 +3,8 @@
 //! Kinds render statements from it, and the engine builds its push-down gate from it; a
 //! construct that it does not allow stays in the engine.
 
+use crate::{Error, ErrorKind, Result, TableName};
+
 /// How unquoted identifiers are folded at the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentifierCase {
@@ -135,5 +137,32 @@ impl SqlDialect {
         }
         quoted.push(self.quote_close);
         quoted
+    }
+
+    /// A table's name, quoted part by part.
+    pub fn table(&self, name: &TableName) -> String {
+        name.parts().iter().map(|part| self.quote(part)).collect::<Vec<_>>().join(".")
+    }
+
+    /// Text as a literal.
+    ///
+    /// # Errors
+    /// `QueryInvalid` for a NUL character, which no warehouse holds.
+    pub fn text(&self, text: &str) -> Result<String> {
+        let mut literal = String::with_capacity(text.len() + 2);
+        literal.push('\'');
+        for c in text.chars() {
+            match c {
+                '\0' => {
+                    let message = "text with a NUL character cannot be sent to this source";
+                    return Err(Error::new(ErrorKind::QueryInvalid, message));
+                }
+                '\'' => literal.push_str("''"),
+                '\\' if self.backslash_escapes => literal.push_str("\\\\"),
+                c => literal.push(c),
+            }
+        }
+        literal.push('\'');
+        Ok(literal)
     }
 }

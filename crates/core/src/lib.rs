@@ -18,6 +18,8 @@ mod file;
 mod operation;
 mod predicate;
 mod query;
+mod render;
+mod repetition;
 mod reporter;
 mod secret;
 mod settings;
@@ -49,14 +51,16 @@ pub use inventory;
 pub use operation::{Operation, OperationEffect};
 pub use predicate::{CompareOp, Literal, Predicate};
 pub use query::{Effect, Query, SortKey, TableName, TableRef, Target, Version};
+pub use render::{Select, SqlForms};
+pub use repetition::{RetryBackoff, RetryBudget};
 pub use reporter::{Event, Reporter, Tally, TallySnapshot};
 pub use secret::Secret;
 pub use settings::{Entry, KeyPath, Node, Origin, Problem, Settings, Value};
 pub use sources::Sources;
 pub use sql::{
-    ColumnDescription, Describe, Estimate, EstimateQuality, Insert, InsertMode, InsertOutcome,
-    ListTables, Partition, PartitionRead, PartitionSet, PartitionSource, Partitions, SqlDatasource,
-    Statistic, TableDescription, TableEntry, TableKind, TablePage, TableStatistics,
+    ColumnDescription, Describe, Estimate, EstimateQuality, HourlyRate, Insert, InsertMode,
+    InsertOutcome, ListTables, Partition, PartitionRead, PartitionSet, PartitionSource, Partitions,
+    SqlDatasource, Statistic, TableDescription, TableEntry, TableKind, TablePage, TableStatistics,
 };
 pub use stream::{BatchStream, Summary, SummaryHandle, Truncation};
 pub use suggest::closest;

@@ -1,5 +1,6 @@
 //! The SQL facet: tables, queries, estimates, partitions and inserts.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -118,6 +119,15 @@ pub struct TableStatistics {
     pub sort_key: Vec<String>,
 }
 
+/// What an hour of a source's work costs, where it is time that is paid for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HourlyRate {
+    /// How much.
+    pub amount: f64,
+    /// Of what, in the source's own word, such as `credits`.
+    pub unit: &'static str,
+}
+
 /// What a query costs, before it runs.
 #[derive(Debug, Clone, Default)]
 pub struct Estimate {
@@ -127,6 +137,8 @@ pub struct Estimate {
     pub bytes: Option<Statistic<u64>>,
     /// Money in US dollars.
     pub cost_usd: Option<Statistic<f64>>,
+    /// What an hour of it costs.
+    pub rate: Option<HourlyRate>,
 }
 
 /// Asks for a query in parts.
@@ -165,12 +177,12 @@ pub struct Partition {
 /// Where the rows of a part are.
 #[derive(Debug, Clone)]
 pub enum PartitionSource {
-    /// A piece of a result that the source keeps.
+    /// Pieces of a result that the source keeps.
     Statement {
         /// The source's id of the statement.
         id: String,
-        /// Which piece.
-        index: u64,
+        /// Which pieces, one after the other; those beyond the last are left out.
+        pieces: Range<u64>,
     },
     /// A query of its own, such as one key range.
     Query(Box<Query>),

@@ -161,8 +161,13 @@ impl Delta {
         if let Some(snapshot) = self.snapshots.state(key, root, version) {
             return Ok(snapshot);
         }
-        let snapshot = Arc::new(loader.state(version, segment).await?);
+        let earlier = self.snapshots.before(key, root, version);
+        let state = loader.state(version, segment, earlier.as_deref()).await?;
+        let snapshot = Arc::new(state);
         self.snapshots.keep(key, root, &snapshot, segment.size_bytes);
+        if let Some(earlier) = earlier {
+            self.snapshots.drop_state(key, root, earlier.version());
+        }
         Ok(snapshot)
     }
 }

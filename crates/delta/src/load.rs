@@ -8,6 +8,7 @@ use delta_kernel::history_manager::{HistoryCommitType, latest_version_as_of};
 use delta_kernel::snapshot::Snapshot;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::logstore::LogStore;
+use deltalake::table::state::DeltaTableState;
 use orbit_core::{Error, ErrorKind, Result};
 
 use crate::error;
@@ -22,10 +23,25 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    /// The state of `version`, made of `segment`.
-    pub(crate) async fn state(&self, version: u64, segment: &Segment) -> Result<EagerSnapshot> {
+    /// The state of `version`, made of `segment`, or of an `earlier` state and the commits
+    /// since then.
+    pub(crate) async fn state(
+        &self,
+        version: u64,
+        segment: &Segment,
+        earlier: Option<&EagerSnapshot>,
+    ) -> Result<EagerSnapshot> {
         let source = TableLog::new(&self.store)?;
-        match EagerSnapshot::try_new(&source, Some(version)).await {
+        let advanced = match earlier {
+            Some(earlier) => advanced(earlier, &source, version).await,
+            None => None,
+        };
+        let state = match advanced {
+            Some(state) => Ok(state),
+            // What this says of a log that cannot be read is said of the whole.
+            None => EagerSnapshot::try_new(&source, Some(version)).await,
+        };
+        match state {
             Ok(snapshot) => {
                 error::refuse_foreign_files(&snapshot, self.store.allowed())?;
                 Ok(snapshot)
@@ -55,6 +71,22 @@ impl Loader {
             Ok(commit) => Ok(commit.version),
             Err(KernelError::LogHistory(history)) => Err(before_first(&history, &self.log)),
             Err(failure) => Err(error::of_log(failure.into(), &self.store, &segment).await),
+        }
+    }
+}
+
+/// `earlier` with the commits up to `version`; none where it cannot be carried on.
+async fn advanced(
+    earlier: &EagerSnapshot,
+    source: &TableLog,
+    version: u64,
+) -> Option<EagerSnapshot> {
+    let mut state = DeltaTableState::new(earlier.clone());
+    match state.update(source, Some(version)).await {
+        Ok(()) if state.version() == version => Some(state.snapshot().clone()),
+        Ok(()) | Err(_) => {
+            source.store().take_fault();
+            None
         }
     }
 }

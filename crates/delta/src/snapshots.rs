@@ -91,6 +91,29 @@ impl Snapshots {
         })
     }
 
+    /// The newest state that is older than `version`.
+    pub(crate) fn before(
+        &self,
+        key: &TableKey,
+        root: &Root,
+        version: u64,
+    ) -> Option<Arc<EagerSnapshot>> {
+        self.with(|tables| {
+            let table = tables.touch(key).filter(|table| table.seen.root == *root)?;
+            let (_, state) = table.states.range(..version).next_back()?;
+            Some(Arc::clone(&state.snapshot))
+        })
+    }
+
+    /// Forgets a state that a newer one was made of.
+    pub(crate) fn drop_state(&self, key: &TableKey, root: &Root, version: u64) {
+        self.with(|tables| {
+            if let Some(table) = tables.touch(key).filter(|table| table.seen.root == *root) {
+                table.states.remove(&version);
+            }
+        });
+    }
+
     /// Keeps a state.
     pub(crate) fn keep(
         &self,

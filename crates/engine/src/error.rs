@@ -6,6 +6,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use orbit_core::{Error, ErrorKind, closest};
+use parquet::errors::ParquetError;
 
 /// Columns that are listed when none is near the one that is not there.
 const COLUMNS_SHOWN_MAX: usize = 10;
@@ -45,6 +46,13 @@ pub(crate) fn of_file(error: &DataFusionError) -> Error {
 /// Whether reading a file failed and the words are all that is left of the cause.
 pub(crate) fn is_of_a_file(error: &DataFusionError) -> bool {
     find::<Error>(error).is_none() && kind_of(error) == ErrorKind::DataInvalid
+}
+
+/// Whether a Parquet file could not be decoded.
+pub(crate) fn is_of_parquet(error: &DataFusionError) -> bool {
+    let of_arrow = find::<ArrowError>(error);
+    of_arrow.is_some_and(|error| matches!(error, ArrowError::ParquetError(_)))
+        || find::<ParquetError>(error).is_some()
 }
 
 /// ORBIT's error inside another crate's, if there is one.
@@ -177,10 +185,12 @@ fn arrow_message(error: &ArrowError) -> String {
             Some(inner) => message_of(inner),
             None => inner.to_string(),
         },
+        ArrowError::ParquetError(text) => {
+            format!("unreadable Parquet: {}", lower_first(without_prefix(text)))
+        }
         ArrowError::CsvError(text)
         | ArrowError::JsonError(text)
         | ArrowError::IpcError(text)
-        | ArrowError::ParquetError(text)
         | ArrowError::ParseError(text)
         | ArrowError::SchemaError(text)
         | ArrowError::CastError(text)
@@ -193,7 +203,8 @@ fn arrow_message(error: &ArrowError) -> String {
 
 /// `Parquet error: what` without the words before the colon.
 fn without_prefix(text: &str) -> &str {
-    text.strip_prefix("Parquet error: ").unwrap_or(text)
+    let text = text.strip_prefix("Parquet error: ").unwrap_or(text);
+    text.strip_prefix("External: ").unwrap_or(text)
 }
 
 /// Several sentences as one, in our case. What stands on further lines is advice for those who

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{Column, ParamValues, ScalarValue};
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -87,6 +87,9 @@ impl<'a> Planner<'a> {
             let limited = LogicalPlanBuilder::from(plan).limit(0, Some(fetch));
             plan = limited.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
         }
+        if target.is_none() && !request.clustered_by.is_empty() {
+            plan = clustered(plan, &request.clustered_by)?;
+        }
         let physical = session.create_physical_plan(&plan).await;
         let physical = physical.map_err(|e| self.store.explain(e))?;
         let task = session.task_ctx();
@@ -147,6 +150,26 @@ impl<'a> Planner<'a> {
     ) -> Result<Arc<dyn datafusion::datasource::TableProvider>> {
         table.provider(&self.catalog, session, &self.store, &self.stores).await
     }
+}
+
+/// The plan with its rows in the order of `columns`, each the name of one of its columns.
+fn clustered(plan: LogicalPlan, columns: &[String]) -> Result<LogicalPlan> {
+    let mut order = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut named = plan.schema().iter().filter(|(_, field)| field.name() == column);
+        let wrong = match (named.next(), named.next()) {
+            (Some((table, field)), None) => {
+                let column = Column::new(table.cloned(), field.name());
+                order.push(Expr::Column(column).sort(true, true));
+                continue;
+            }
+            (None, _) => format!("the result has no column `{column}`"),
+            (Some(_), Some(_)) => format!("two columns of the result are named `{column}`"),
+        };
+        return Err(Error::new(ErrorKind::QueryInvalid, wrong));
+    }
+    let sorted = LogicalPlanBuilder::from(plan).sort(order);
+    sorted.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
 }
 
 /// The plan with values in place of `$name` and `$1`.

@@ -12,6 +12,8 @@ pub struct Request {
     pub parameters: Vec<(String, ParameterValue)>,
     /// How many rows at most; a result that is cut says so in its summary.
     pub limit_rows: Option<u64>,
+    /// Rows that are alike in these columns of the result come one after the other.
+    pub clustered_by: Vec<String>,
     /// Statements that write may run, where the configuration allows writing to their target.
     pub writes_allowed: bool,
     /// Paths of this machine may stand in place of tables (`'x.parquet'`): for the command

@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use orbit_core::{Error, ErrorKind, RetryBudget};
 use tokio::time::Instant;
 
 use crate::BudgetSettings;
@@ -33,19 +34,6 @@ impl Budget {
         self.change(|tokens| *tokens += f64::from(self.settings.success_tokens));
     }
 
-    /// Pays for a repetition; false when there is not enough left.
-    pub(crate) fn pay(&self, after_timeout: bool) -> bool {
-        let BudgetSettings { retry_tokens, timeout_tokens, .. } = self.settings;
-        let price = f64::from(if after_timeout { timeout_tokens } else { retry_tokens });
-        self.change(|tokens| {
-            let enough = *tokens >= price;
-            if enough {
-                *tokens -= price;
-            }
-            enough
-        })
-    }
-
     fn change<T>(&self, change: impl FnOnce(&mut f64) -> T) -> T {
         let BudgetSettings { tokens_max, retry_tokens, retries_per_second_min, .. } = self.settings;
         let tokens_per_second = f64::from(retries_per_second_min) * f64::from(retry_tokens);
@@ -57,5 +45,20 @@ impl Budget {
         let done = change(&mut bucket.tokens);
         bucket.tokens = bucket.tokens.min(f64::from(tokens_max));
         done
+    }
+}
+
+impl RetryBudget for Budget {
+    fn pay(&self, error: &Error) -> bool {
+        let BudgetSettings { retry_tokens, timeout_tokens, .. } = self.settings;
+        let after_timeout = error.kind() == ErrorKind::Timeout;
+        let price = f64::from(if after_timeout { timeout_tokens } else { retry_tokens });
+        self.change(|tokens| {
+            let enough = *tokens >= price;
+            if enough {
+                *tokens -= price;
+            }
+            enough
+        })
     }
 }

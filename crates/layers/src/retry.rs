@@ -1,10 +1,11 @@
 //! Repeats what failed, when it only reads and nothing of it has been handed on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{FutureExt, ready};
 use futures::stream::{self, StreamExt};
-use orbit_core::{Context, Effect, Error, ErrorKind, Event, Operation, Result, Retry};
+use orbit_core::{Context, Effect, Error, Event, Operation, Result, Retry, RetryBackoff};
 
 use crate::RetrySettings;
 use crate::answer::Answer;
@@ -14,12 +15,12 @@ use crate::layer::{Attempts, Call, Layer};
 #[derive(Debug)]
 pub(crate) struct RetryLayer {
     settings: RetrySettings,
-    budget: Budget,
+    budget: Arc<Budget>,
 }
 
 impl RetryLayer {
     pub(crate) fn new(settings: &RetrySettings) -> Self {
-        Self { settings: settings.clone(), budget: Budget::new(&settings.budget) }
+        Self { settings: settings.clone(), budget: Arc::new(Budget::new(&settings.budget)) }
     }
 
     /// The wait before the attempt after `attempt`: a random part of a doubling time, on top of
@@ -27,9 +28,11 @@ impl RetryLayer {
     fn wait(&self, attempt: u32, asked: Duration) -> Duration {
         let RetrySettings { backoff_ms_min, backoff_ms_max, retry_after_ms_max, .. } =
             self.settings;
-        let doubled = backoff_ms_min.saturating_mul(1_u64 << (attempt - 1).min(32));
-        let jitter = rand::random_range(0..=doubled.min(backoff_ms_max));
-        asked.min(Duration::from_millis(retry_after_ms_max)) + Duration::from_millis(jitter)
+        let backoff = RetryBackoff {
+            first: Duration::from_millis(backoff_ms_min),
+            max: Duration::from_millis(backoff_ms_max),
+        };
+        asked.min(Duration::from_millis(retry_after_ms_max)) + backoff.wait(attempt)
     }
 
     /// How long to wait before the next attempt, or why there is none.
@@ -47,7 +50,7 @@ impl RetryLayer {
         if cx.remaining().is_some_and(|left| left <= wait) {
             return Err("time");
         }
-        if !self.budget.pay(error.kind() == ErrorKind::Timeout) {
+        if !cx.pay_for_retry(error) {
             return Err("budget");
         }
         Ok(wait)
@@ -61,6 +64,7 @@ impl Layer for RetryLayer {
         call: Call,
         attempts: Attempts<'_, R, A>,
     ) -> Result<A> {
+        let cx = cx.with_retry_budget(Arc::clone(&self.budget) as _);
         if !may_repeat(call) {
             return attempts.last(cx).await;
         }

@@ -25,6 +25,7 @@
 //! {
 //!   "format": 1,
 //!   "backend": "local",
+//!   "variant": null,
 //!   "kind": "file",
 //!   "server": "a folder",
 //!   "claims": [

@@ -65,11 +65,10 @@ impl Finding {
 
 pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding]) -> io::Result<()> {
     let backend = stand.subject.backend;
-    let (name, file) = match stand.subject.variant {
-        Some(server) => {
-            (format!("{} ({server})", backend.name), format!("{}-{server}", backend.name))
-        }
-        None => (backend.name.to_owned(), backend.name.to_owned()),
+    let variant = stand.subject.variant;
+    let file = match variant {
+        Some(server) => format!("{}-{}", backend.name, server.replace(' ', "-")),
+        None => backend.name.to_owned(),
     };
     let (fixture, connected) = stand.known();
     let level = |(name, level)| {
@@ -81,7 +80,8 @@ pub(crate) fn write_findings(folder: &Path, stand: &Stand, findings: &[Finding])
     findings.sort_by_key(|f| (f.group, f.trial.clone(), f.mode.to_string()));
     let document = json!({
         "format": 1,
-        "backend": name,
+        "backend": backend.name,
+        "variant": variant,
         "kind": backend.kind.to_string(),
         "server": fixture.map(|f| f.server.as_str()),
         "claims": claims,

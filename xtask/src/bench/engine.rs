@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::answers::{Answer, compare};
-use super::measured::{self, Usage, build, generated, keep, medians, peers_python};
+use super::measured::{self, PROGRAMS, Usage, build, generated, keep, medians, peers_python};
 use super::report;
 use crate::shell;
 
@@ -83,8 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn prepare(options: &Options) -> Result<Bench> {
-    let packages = ["--package=datagen", "--package=orbit-cli", "--package=datafusion-plain"];
-    let binaries = build(&options.cargo_profile, &packages)?;
+    let binaries = build(&options.cargo_profile, &PROGRAMS)?;
     let scale = options.scale.to_string();
     let arguments = ["tpch", "--scale", &scale, "--out", "."];
     let bench = Bench {

@@ -62,20 +62,37 @@ pub(super) fn medians(usages: &[Usage]) -> Usage {
     }
 }
 
-/// Builds packages with a cargo profile, in one build, so that all of them link the same
-/// compiled DataFusion; answers the folder of the binaries.
+/// What is measured: `orbit` with every backend, DataFusion as it comes, and the generator of
+/// their data. All benchmarks build the same, so that one compiled DataFusion serves them.
+pub(super) const PROGRAMS: [&str; 4] = [
+    "--package=datagen",
+    "--package=orbit-cli",
+    "--package=datafusion-plain",
+    "--features=orbit-cli/full",
+];
+
+/// Builds with a cargo profile; answers the folder of the binaries.
 pub(super) fn build(profile: &str, arguments: &[&str]) -> Result<PathBuf> {
     shell::run(shell::cargo(["build", "--profile", profile]).args(arguments))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(Workspace::read()?.target.join(folder))
 }
 
-/// The Python that has the peers.
+/// The Python that has the engines.
 pub(super) fn peers_python() -> Result<PathBuf> {
-    testbed::install(&["peers".to_owned()])?;
-    let variables = testbed::variables()?;
-    let python = variables.into_iter().find(|(name, _)| *name == "ORBIT_PEERS_PYTHON");
-    Ok(PathBuf::from(python.context("the peers are not installed")?.1))
+    python("peers", "ORBIT_PEERS_PYTHON")
+}
+
+/// The Python of the testbed's `fixture`, which tells of it by `variable`.
+pub(super) fn python(fixture: &str, variable: &str) -> Result<PathBuf> {
+    testbed::install(&[fixture.to_owned()])?;
+    told(variable).map(PathBuf::from)
+}
+
+/// What the testbed tells by `variable`.
+pub(super) fn told(variable: &str) -> Result<String> {
+    let found = testbed::variables()?.into_iter().find(|(name, _)| *name == variable);
+    Ok(found.with_context(|| format!("the testbed does not tell {variable}"))?.1)
 }
 
 /// Makes the folder `name` of generated data with these arguments of `datagen`, unless an

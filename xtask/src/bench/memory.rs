@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use super::measured::{Usage, build, generated, keep, measure, peers_python};
+use super::measured::{PROGRAMS, Usage, build, generated, keep, measure, peers_python};
 use crate::docs::table_row;
 use crate::shell;
 
@@ -39,9 +39,8 @@ struct Bench {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let packages = ["--package=datagen", "--package=orbit-cli", "--package=datafusion-plain"];
     let bench = Bench {
-        binaries: build(&options.cargo_profile, &packages)?,
+        binaries: build(&options.cargo_profile, &PROGRAMS)?,
         python: peers_python()?,
         scratch: shell::cache()?.join("bench-memory"),
         budget_mb: options.budget_mb,

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::table_row;
 
-/// The findings of one backend, as the suite writes them.
+/// The findings of one backend on one server, as the suite writes them.
 struct Backend<'a> {
-    name: &'a str,
+    name: String,
+    /// It is the run that stands for the backend, not one against a further server.
+    main: bool,
     kind: &'a str,
     server: Option<&'a str>,
     claims: &'a [Value],
@@ -23,7 +25,7 @@ struct Outcomes {
     ignored: usize,
 }
 
-/// Three tables: runs, capabilities and types, with a column for each backend.
+/// Three tables: runs, capabilities and types, with a column for each backend, or for each run.
 pub(super) fn page(documents: &[Value]) -> Result<String> {
     let backends = documents.iter().map(parse).collect::<Result<Vec<_>>>()?;
     ensure!(!backends.is_empty(), "the behaviour suite has not run: `cargo xtask test` runs it");
@@ -38,8 +40,11 @@ pub(super) fn page(documents: &[Value]) -> Result<String> {
 fn parse(document: &Value) -> Result<Backend<'_>> {
     let format = document["format"].as_u64();
     ensure!(format == Some(1), "findings of format {format:?}, not 1");
+    let name = document["backend"].as_str().context("no `backend`")?;
+    let variant = document["variant"].as_str();
     Ok(Backend {
-        name: document["backend"].as_str().context("no `backend`")?,
+        name: variant.map_or_else(|| name.to_owned(), |server| format!("{name} ({server})")),
+        main: variant.is_none(),
         kind: document["kind"].as_str().context("no `kind`")?,
         server: document["server"].as_str(),
         claims: document["claims"].as_array().context("no `claims`")?,
@@ -62,7 +67,7 @@ fn runs(page: &mut String, backends: &[Backend<'_>]) {
         }
         let Outcomes { passed, failed, ignored } = outcomes;
         let server = backend.server.unwrap_or("nothing: no server was to be had");
-        let name = backend.name;
+        let name = &backend.name;
         *page += &format!(
             "| {name} | {} | {server} | {passed} | {failed} | {ignored} |\n",
             backend.kind
@@ -74,7 +79,8 @@ fn capabilities(page: &mut String, backends: &[Backend<'_>]) {
     page.push_str("\n## Capabilities\n\n");
     page.push_str("A dash is an operation that answers `Unsupported`. ");
     page.push_str("A number is a limit, `yes` has none.\n\n");
-    header(page, "Capability", backends);
+    let backends: Vec<_> = backends.iter().filter(|b| b.main).collect();
+    header(page, "Capability", &backends);
     let mut names: Vec<&str> = Vec::new();
     for name in backends.iter().flat_map(|b| b.claims).filter_map(|c| c["name"].as_str()) {
         if !names.contains(&name) {
@@ -82,7 +88,7 @@ fn capabilities(page: &mut String, backends: &[Backend<'_>]) {
         }
     }
     for name in names {
-        let cell = |b: &Backend<'_>| {
+        let cell = |b: &&Backend<'_>| {
             let claim = b.claims.iter().find(|c| c["name"] == name);
             match claim.and_then(|c| c["backend"].as_u64()) {
                 None | Some(0) => "-".to_owned(),
@@ -101,7 +107,7 @@ fn types(page: &mut String, backends: &[Backend<'_>]) {
         return;
     }
     page.push_str("\n## Types\n\n");
-    header(page, "Type", backends);
+    header(page, "Type", &backends.iter().collect::<Vec<_>>());
     for name in names {
         let cell = |o: &BTreeMap<&str, &str>| (*o.get(name).unwrap_or(&"-")).to_owned();
         table_row(page, &format!("`{name}`"), outcomes.iter().map(cell));
@@ -132,8 +138,8 @@ fn rank(outcome: &str) -> u8 {
     }
 }
 
-fn header(page: &mut String, first: &str, backends: &[Backend<'_>]) {
-    table_row(page, first, backends.iter().map(|b| b.name.to_owned()));
+fn header(page: &mut String, first: &str, backends: &[&Backend<'_>]) {
+    table_row(page, first, backends.iter().map(|b| b.name.clone()));
     table_row(page, "---", backends.iter().map(|_| "---".to_owned()));
 }
 
@@ -146,17 +152,24 @@ mod tests {
     #[test]
     fn one_column_for_each_backend_and_the_worst_outcome() {
         let trial = |outcome: &str, mode: &str| json!({ "mode": mode, "group": "types", "trial": "int64", "outcome": outcome });
-        let document = |name: &str, level: u64, second: &str| {
+        let document = |name: &str, variant: Option<&str>, level: u64, second: &str| {
             json!({
-                "format": 1, "backend": name, "kind": "file", "server": "a folder",
+                "format": 1, "backend": name, "variant": variant, "kind": "file",
+                "server": "a folder",
                 "claims": [{ "name": "files.read", "backend": level, "connected": level }],
                 "trials": [trial("passed", "bare"), trial(second, "layered")],
             })
         };
-        let page = page(&[document("a", 1, "passed"), document("b", 0, "failed")]).unwrap();
+        let page = page(&[
+            document("a", None, 1, "passed"),
+            document("a", Some("more"), 1, "ignored"),
+            document("b", None, 0, "failed"),
+        ])
+        .unwrap();
         assert!(page.contains("| a | file | a folder | 2 | 0 | 0 |"), "{page}");
         assert!(page.contains("| `files.read` | yes | - |"), "{page}");
-        assert!(page.contains("| `int64` | passed | failed |"), "{page}");
+        assert!(page.contains("| a (more) | file | a folder | 1 | 0 | 1 |"), "{page}");
+        assert!(page.contains("| `int64` | passed | ignored | failed |"), "{page}");
     }
 
     #[test]

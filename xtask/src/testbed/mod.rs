@@ -7,6 +7,7 @@
 //! names and what is still the same process.
 
 mod cargo;
+mod debian;
 mod postgres;
 mod python;
 mod state;
@@ -46,13 +47,16 @@ trait Fixture {
     fn variables(&self, state: &State) -> Result<Vec<(&'static str, String)>>;
 }
 
-const FIXTURES: [&dyn Fixture; 8] = [
+const FIXTURES: [&dyn Fixture; 11] = [
     &postgres::Postgres,
     &python::DUCKDB,
     &python::DELTALAKE,
     &python::FAKESNOW,
     &python::MOTO,
     &python::PEERS,
+    &python::SNOWFLAKE_PEERS,
+    &python::SQL_PEERS,
+    &debian::PSQLODBC,
     &python::STORE_PEERS,
     &cargo::S3S,
 ];
@@ -84,41 +88,52 @@ pub(crate) fn variables() -> Result<Vec<(&'static str, String)>> {
     Ok(all)
 }
 
-/// Installs and starts; those that run already stay as they are.
 fn up(names: &[String]) -> Result<()> {
-    for fixture in chosen(names)? {
-        ensure_installed(fixture)?;
-        let mut state = State::read()?;
-        if !state.running().any(|s| s.name == fixture.name()) {
-            fixture.start(&mut state)?;
-            state.write()?;
-        }
-    }
+    start(names)?;
     for (name, value) in variables()? {
         println!("export {name}='{value}'");
     }
     Ok(())
 }
 
-/// Ends servers by these names; none is all of them.
+/// Installs and starts; those that run already stay as they are. Answers the others' names.
+pub(crate) fn start(names: &[String]) -> Result<Vec<String>> {
+    let mut started = Vec::new();
+    for fixture in chosen(names)? {
+        ensure_installed(fixture)?;
+        let mut state = State::read()?;
+        if !state.running().any(|s| s.name == fixture.name()) {
+            fixture.start(&mut state)?;
+            state.write()?;
+            started.push(fixture.name().to_owned());
+        }
+    }
+    Ok(started)
+}
+
 fn down(names: &[String]) -> Result<()> {
-    let mut state = State::read()?;
-    let ended = state.end(|server| names.is_empty() || names.contains(&server.name))?;
-    state.write()?;
-    for name in ended {
+    for name in end(|name| names.is_empty() || names.iter().any(|n| n == name))? {
         println!("{name} has ended");
     }
     Ok(())
 }
 
+/// Ends the servers that are wanted by their names; answers those that ran.
+pub(crate) fn end(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut state = State::read()?;
+    let ended = state.end(|server| wanted(&server.name))?;
+    state.write()?;
+    Ok(ended)
+}
+
 fn status() -> Result<()> {
     let state = State::read()?;
-    println!("{:<11} {:<11} runs", "name", "installed");
+    println!("{:<15} {:<11} runs", "name", "installed");
     for fixture in FIXTURES {
         let installed = if fixture.installed()? { "yes" } else { "no" };
         let runs = state.running().find(|s| s.name == fixture.name());
         let runs = runs.map_or("-".to_owned(), |s| format!("pid {}, port {}", s.pid, s.port));
-        println!("{:<11} {installed:<11} {runs}", fixture.name());
+        println!("{:<15} {installed:<11} {runs}", fixture.name());
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Uid, User, geteuid};
 
 use super::Fixture;
+use super::debian::apt_install;
 use super::state::{Server, State, process_started};
 use crate::shell;
 
@@ -42,14 +43,12 @@ impl Fixture for Postgres {
     }
 
     fn install(&self) -> Result<()> {
-        ensure!(geteuid().is_root(), "ask root to `apt-get install {PACKAGE}`");
         let conf = Path::new(CREATE_CLUSTER);
         if !conf.exists() {
             std::fs::create_dir_all(conf.parent().unwrap_or(conf))?;
             std::fs::write(conf, "create_main_cluster = false\n")?;
         }
-        apt(&["update", "--quiet"])?;
-        apt(&["install", "--yes", "--quiet", "--no-install-recommends", PACKAGE])
+        apt_install(&[PACKAGE])
     }
 
     fn start(&self, state: &mut State) -> Result<()> {
@@ -79,12 +78,6 @@ impl Fixture for Postgres {
 
 fn binary(name: &str) -> PathBuf {
     Path::new(BINARIES).join(name)
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    let mut command = shell::command("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-    shell::run(command.args(["--option", "Dpkg::Options::=--force-confold"]))
 }
 
 /// PostgreSQL refuses to run as root, so root hands it to Debian's own user for it.

@@ -54,6 +54,34 @@ pub(super) const PEERS: Python = Python {
     packages: &["duckdb==1.5.5", "polars==2.1.0"],
 };
 
+pub(super) const SNOWFLAKE_PEERS: Python = Python {
+    name: "snowflake-peers",
+    by_default: false,
+    variable: "ORBIT_SNOWFLAKE_PEERS_PYTHON",
+    packages: &[
+        "snowflake-connector-python==4.8.1",
+        "adbc-driver-snowflake==1.11.0",
+        "adbc-driver-manager==1.13.0",
+        "pyarrow==26.0.1",
+    ],
+};
+
+pub(super) const SQL_PEERS: Python = Python {
+    name: "sql-peers",
+    by_default: false,
+    variable: "ORBIT_SQL_PEERS_PYTHON",
+    // The newest DuckDB whose extension is in a package.
+    packages: &[
+        "duckdb==1.4.4",
+        "duckdb-ext-postgres==1.4.4.20260205",
+        "connectorx==0.4.6",
+        "adbc-driver-postgresql==1.13.0",
+        "adbc-driver-manager==1.13.0",
+        "arrow-odbc==10.6.2",
+        "pyarrow==26.0.1",
+    ],
+};
+
 /// Clients of stores, and the engines with what they need to read from one.
 pub(super) const STORE_PEERS: Python = Python {
     name: "store-peers",

@@ -1,68 +1,59 @@
-//! Reads a table of a PostgreSQL on this machine both ways, and tells what each cost: rows a
-//! second, CPU seconds of this process for a million rows, and its largest size.
+//! Reads a table in one of two ways, and prints what that took as JSON, from before connecting
+//! to the last row.
 //!
-//! `cargo run --release -p orbit-redshift --example scan -- PORT USER SCHEMA.TABLE`
+//! `cargo run --release -p orbit-redshift --example scan -- copy|text HOST PORT USER PASSWORD TABLE`
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use orbit_core::{
-    Context, Datasource, Effect, Entry, KeyPath, Node, Origin, Query, Settings, Sources, TableName,
-    TableRef,
+    Context, Effect, Entry, KeyPath, Node, Origin, Query, Settings, Sources, TableName, TableRef,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [port, user, table] = arguments.as_slice() else {
-        return Err("give PORT USER SCHEMA.TABLE".into());
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let [way, host, port, user, password, table] = arguments.as_slice() else {
+        return Err("give copy|text HOST PORT USER PASSWORD TABLE".into());
     };
+    let query = match *way {
+        // A whole table is read by COPY where the server has it, a statement never.
+        "copy" => Query::table(TableRef::new(TableName::new(table.split('.')))),
+        _ => Query::statement(format!("SELECT * FROM {table}"), Effect::Read),
+    };
+    let settings = settings([
+        ("host", *host),
+        ("port", *port),
+        ("database", "postgres"),
+        ("username", *user),
+        ("password", *password),
+        ("sslmode", "disable"),
+    ]);
     let cx = Context::builder().timeout(Duration::from_secs(3600)).build();
-    let config = (orbit_redshift::BACKEND.parse)(&settings(port, user))
-        .map_err(|problems| format!("{problems:?}"))?;
-    let datasource = config.connect(&cx, &Sources::none()).await?;
-    let whole = Query::table(TableRef::new(TableName::new(table.split('.'))));
-    let passed = Query::statement(format!("SELECT * FROM {table}"), Effect::Read);
-    for (way, query) in [("binary COPY", whole), ("text rows", passed)] {
-        let line = measured(&cx, datasource.as_ref(), query).await?;
-        print(&format!("{way}: {line}"));
-    }
-    Ok(datasource.close().await?)
-}
-
-async fn measured(
-    cx: &Context,
-    datasource: &dyn Datasource,
-    query: Query,
-) -> Result<String, Box<dyn Error>> {
-    let sql = datasource.facets().sql.ok_or("no SQL facet")?;
+    let config = (orbit_redshift::BACKEND.parse)(&settings);
+    let config = config.map_err(|problems| format!("{problems:?}"))?;
     let (begun, cpu) = (Instant::now(), cpu_seconds()?);
-    let mut stream = sql.query(cx, query).await?;
+    let datasource = config.connect(&cx, &Sources::none()).await?;
+    let sql = datasource.facets().sql.ok_or("no SQL facet")?;
+    let mut stream = sql.query(&cx, query).await?;
     let (mut rows, mut first) = (0_usize, None);
     while let Some(batch) = stream.try_next().await? {
         first.get_or_insert_with(|| begun.elapsed());
         rows += batch.num_rows();
     }
     let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
-    let (per_second, millions) = (rows as f64 / wall, rows as f64 / 1e6);
-    Ok(format!(
-        "{rows} rows, {per_second:.0} rows/s, {:.3} CPU s per million, first batch after {:?}, \
-         largest size {} kB",
-        cpu / millions,
-        first.unwrap_or_default(),
-        peak_kb()?
-    ))
+    let first = first.unwrap_or_default().as_secs_f64();
+    print(&format!(
+        "{{\"rows\": {rows}, \"cpu_seconds\": {cpu:.2}, \"wall_seconds\": {wall:.4}, \
+         \"first_batch_seconds\": {first:.4}, \"rss_max_mb\": {:.1}}}",
+        peak_kb()? as f64 / 1024.0
+    ));
+    Ok(datasource.close().await?)
 }
 
-fn settings(port: &str, user: &str) -> Settings {
-    let texts = [
-        ("host", "127.0.0.1"),
-        ("port", port),
-        ("database", "postgres"),
-        ("username", user),
-        ("sslmode", "disable"),
-    ];
+fn settings<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Settings {
     let entry = |(key, text): (&str, &str)| Entry {
         key: key.to_owned(),
         key_origin: Origin::Default,

@@ -4,7 +4,7 @@ use orbit_core::{
     Error, ErrorKind, EstimateQuality, ListTables, Result, Statistic, TableEntry, TableKind,
     TableName, TableStatistics,
 };
-use orbit_sql::{SqlForms, text_literal};
+use orbit_sql::ValueForms;
 
 use crate::session::TextRow;
 use crate::types::SourceColumn;
@@ -38,23 +38,23 @@ pub(crate) struct Page {
 
 impl Page {
     /// The page that `request` asks for; none when its parent can hold no table.
-    pub(crate) fn of(forms: &dyn SqlForms, request: &ListTables) -> Result<Option<Self>> {
+    pub(crate) fn of(forms: &dyn ValueForms, request: &ListTables) -> Result<Option<Self>> {
         let ListTables { parent, name_contains, page, page_size_max } = request;
         let mut conditions = Vec::new();
         match parent.as_slice() {
             [] => {}
             [schema] => {
-                conditions.push(format!("schema_name = {}", text_literal(forms, schema)?));
+                conditions.push(format!("schema_name = {}", forms.dialect().text(schema)?));
             }
             _ => return Ok(None),
         }
         if let Some(part) = name_contains {
-            let part = text_literal(forms, part)?;
+            let part = forms.dialect().text(part)?;
             conditions.push(format!("POSITION(LOWER({part}) IN LOWER(table_name)) > 0"));
         }
         if let Some(page) = page {
             let (schema, table) = last_of(page)?;
-            let (schema, table) = (text_literal(forms, schema)?, text_literal(forms, table)?);
+            let (schema, table) = (forms.dialect().text(schema)?, forms.dialect().text(table)?);
             conditions.push(format!(
                 "(schema_name > {schema} OR schema_name = {schema} AND table_name > {table})"
             ));
@@ -130,8 +130,9 @@ pub(crate) const TABLES: &str = "SELECT n.nspname::text COLLATE \"C\" AS schema_
     AND n.nspname <> 'information_schema'";
 
 /// Asks for the columns of a table, in order; a row without a name is a table without columns.
-pub(crate) fn columns_sql(forms: &dyn SqlForms, place: &Place) -> Result<String> {
-    let (schema, table) = (text_literal(forms, &place.schema)?, text_literal(forms, &place.table)?);
+pub(crate) fn columns_sql(forms: &dyn ValueForms, place: &Place) -> Result<String> {
+    let (schema, table) =
+        (forms.dialect().text(&place.schema)?, forms.dialect().text(&place.table)?);
     Ok(format!(
         "SELECT a.attname, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END::bigint, \
          CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END, \
@@ -169,8 +170,9 @@ pub(crate) fn columns_of(rows: &[TextRow]) -> Result<Option<Vec<SourceColumn>>> 
 }
 
 /// Asks for rows, bytes and the primary key's columns.
-pub(crate) fn statistics_sql(forms: &dyn SqlForms, place: &Place) -> Result<String> {
-    let (schema, table) = (text_literal(forms, &place.schema)?, text_literal(forms, &place.table)?);
+pub(crate) fn statistics_sql(forms: &dyn ValueForms, place: &Place) -> Result<String> {
+    let (schema, table) =
+        (forms.dialect().text(&place.schema)?, forms.dialect().text(&place.table)?);
     Ok(format!(
         "SELECT CASE WHEN c.relkind IN ('r', 'p', 'm', 'f') AND c.reltuples >= 0 \
          THEN c.reltuples::bigint END, CASE WHEN c.relkind IN ('r', 'm') THEN \

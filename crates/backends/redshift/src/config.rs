@@ -17,7 +17,9 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::datasource::RedshiftDatasource;
-use crate::session::{Connector, Login, Server, SessionSettings};
+use crate::iam::IamConfig;
+use crate::session::{Connector, Login, Logins, Server, SessionSettings};
+use crate::staging::StagingConfig;
 
 /// An idle connection is looked at before it is lent when nobody used it for this long.
 const CHECK_AFTER: Duration = Duration::from_secs(30);
@@ -35,10 +37,12 @@ pub(crate) struct RedshiftConfig {
     port: NonZeroU16,
     /// The database.
     database: String,
-    /// The user.
-    username: String,
+    /// The user; not with `iam`.
+    username: Option<String>,
     /// The user's password.
     password: Option<Secret>,
+    /// Temporary logins of an identity in Amazon's cloud, in place of `username` and `password`.
+    iam: Option<IamConfig>,
     /// Whether the connection is encrypted, and whether the server must prove who it is.
     #[serde(default)]
     sslmode: SslMode,
@@ -66,6 +70,8 @@ pub(crate) struct RedshiftConfig {
     /// How the server's own lists name these connections.
     #[serde(default = "default_application")]
     application_name: String,
+    /// The bucket through which Redshift and ORBIT hand whole files to each other.
+    staging: Option<StagingConfig>,
     /// Which server it is; `auto` asks it.
     #[serde(default)]
     server: ServerKind,
@@ -134,7 +140,7 @@ impl RedshiftConfig {
         [
             ("host", Some(&self.host)),
             ("database", Some(&self.database)),
-            ("username", Some(&self.username)),
+            ("username", self.username.as_deref()),
             ("password", self.password.as_ref().map(Secret::expose)),
             ("ssl_root_cert", self.ssl_root_cert.as_deref()),
             ("schema", Some(&self.schema)),
@@ -171,6 +177,30 @@ impl RedshiftConfig {
         })
     }
 
+    fn check_login(&self, settings: &Settings) -> Vec<Problem> {
+        let Some(iam) = &self.iam else {
+            let message = "either `username` or `iam` is needed";
+            return Vec::from_iter(self.username.is_none().then(|| settings.problem("", message)));
+        };
+        let excluded =
+            [("username", self.username.is_some()), ("password", self.password.is_some())];
+        let refused = excluded.iter().filter(|(_, is_set)| *is_set);
+        let problem = |(key, _): &(&str, bool)| settings.problem(key, "`iam` excludes it");
+        let mut problems: Vec<_> = refused.map(problem).collect();
+        if let Some(section) = section(settings, "iam") {
+            problems.extend(iam.validate(&section));
+        }
+        problems
+    }
+
+    async fn logins(&self, cx: &Context) -> Result<Arc<dyn Logins>> {
+        if let Some(iam) = &self.iam {
+            return Ok(Arc::new(iam.logins(cx, &self.database).await?));
+        }
+        let password = self.password.clone().unwrap_or_else(|| Secret::new(String::new()));
+        Ok(Arc::new(Login { user: self.username.clone().unwrap_or_default(), password }))
+    }
+
     fn limits(&self) -> PoolLimits {
         PoolLimits {
             connections_max: self.connection_pool_size.get().into(),
@@ -196,9 +226,15 @@ impl RedshiftConfig {
     }
 }
 
+/// The settings under one key.
+fn section(settings: &Settings, key: &str) -> Option<Settings> {
+    let node = settings.root().get(key)?.clone();
+    Some(Settings::new(settings.path().key(key), node))
+}
+
 #[async_trait]
 impl BackendConfig for RedshiftConfig {
-    fn validate(&self, settings: &Settings, _: &[&str]) -> Vec<Problem> {
+    fn validate(&self, settings: &Settings, names: &[&str]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (key, text) in self.texts() {
             if text.is_some_and(str::is_empty) {
@@ -207,6 +243,10 @@ impl BackendConfig for RedshiftConfig {
             if text.is_some_and(|text| text.contains('\0')) {
                 problems.push(settings.problem(key, "the text holds a NUL character"));
             }
+        }
+        problems.extend(self.check_login(settings));
+        if let (Some(staging), Some(section)) = (&self.staging, section(settings, "staging")) {
+            problems.extend(staging.validate(&section, names));
         }
         let verifies = matches!(self.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
         if self.ssl_root_cert.is_some() && !verifies {
@@ -217,13 +257,20 @@ impl BackendConfig for RedshiftConfig {
         problems
     }
 
-    async fn connect(&self, cx: &Context, _: &Sources) -> Result<Arc<dyn Datasource>> {
-        let password = self.password.clone().unwrap_or_else(|| Secret::new(String::new()));
-        let login = Login { user: self.username.clone(), password };
-        let connector = Connector::new(self.options()?, Arc::new(login), self.session());
+    async fn connect(&self, cx: &Context, sources: &Sources) -> Result<Arc<dyn Datasource>> {
+        let connector = Connector::new(self.options()?, self.logins(cx).await?, self.session());
         let pool = Pool::new(connector, self.limits());
         let serverless = self.host.contains(".redshift-serverless.");
         let first = cx.run(pool.open()).await?;
-        Ok(Arc::new(RedshiftDatasource::new(pool, first, self.schema.clone(), serverless)))
+        let staging = match &self.staging {
+            Some(_) if first.server == Server::Postgresql => {
+                let message = "PostgreSQL reads and writes no bucket, so it has no `staging`";
+                return Err(Error::new(ErrorKind::ConfigInvalid, message));
+            }
+            Some(staging) => Some(staging.open(cx, sources).await?),
+            None => None,
+        };
+        let schema = self.schema.clone();
+        Ok(Arc::new(RedshiftDatasource::new(pool, first, schema, staging, serverless)))
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use orbit_core::{
     BatchStream, ColumnDescription, Context, Datasource, Describe, DescribeCapability, Error,
-    ErrorKind, Estimate, EstimateCapability, EstimateQuality, Facets, Insert, InsertCapability,
-    InsertOutcome, ListTables, ListTablesCapability, PartitionCapability, PartitionRead,
-    PartitionSet, PartitionSource, Partitions, PredicateCapability, Query, QueryCapability, Result,
-    SqlCapability, SqlDatasource, SqlDialect, StatementCapability, Statistic, TableDescription,
+    ErrorKind, Estimate, EstimateCapability, Facets, Insert, InsertCapability, InsertOutcome,
+    ListTables, ListTablesCapability, PartitionCapability, PartitionRead, PartitionSet,
+    PartitionSource, Partitions, PredicateCapability, Query, QueryCapability, Result,
+    SqlCapability, SqlDatasource, SqlDialect, SqlForms, StatementCapability, TableDescription,
     TablePage, TableStatistics, Target, Wake,
 };
-use orbit_sql::{CatalogCache, Pool, Scope, SqlForms};
+use orbit_sql::{CatalogCache, Pool, Scope};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,10 +23,11 @@ use crate::dialect::{Forms, SET_VALUES_MAX};
 use crate::query::{self, bind};
 use crate::session::{Connector, Server, Session};
 use crate::shared::Shared;
+use crate::staging::Staging;
 use crate::statement::{Sort, shape_sql};
 use crate::types::SourceColumn;
 use crate::work::{Side, Works};
-use crate::{insert, partitions, redshift_catalog};
+use crate::{estimate, insert, partitions, redshift_catalog};
 
 /// What a datasource of this backend can do.
 pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
@@ -44,8 +45,9 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
         time_travel: false,
     }),
     statement: Some(StatementCapability { parameters: true, write: true }),
-    estimate: Some(EstimateCapability { rows: true, bytes: false, money: false }),
-    partitions: Some(PartitionCapability { one_snapshot: false, ordered: false }),
+    estimate: Some(EstimateCapability { rows: true, bytes: true, money: false }),
+    // By UNLOAD; ranges of a key are neither.
+    partitions: Some(PartitionCapability { one_snapshot: true, ordered: true }),
     insert: Some(InsertCapability {
         create: true,
         overwrite: true,
@@ -86,6 +88,7 @@ impl RedshiftDatasource {
         pool: Pool<Connector>,
         first: Session,
         schema: String,
+        staging: Option<Staging>,
         serverless: bool,
     ) -> Self {
         let server = first.server;
@@ -100,6 +103,7 @@ impl RedshiftDatasource {
             forms,
             server,
             schema,
+            staging: staging.map(Arc::new),
         };
         Self {
             shared: Arc::new(shared),
@@ -162,7 +166,9 @@ impl SqlDatasource for RedshiftDatasource {
         let without_waking = self.scope == Scope::AlwaysUp;
         let list = Some(ListTablesCapability { without_waking });
         let describe = CAPABILITY.describe.map(|d| DescribeCapability { without_waking, ..d });
-        SqlCapability { list, describe, ..CAPABILITY }
+        let staged = self.shared.staging.is_some();
+        let partitions = Some(PartitionCapability { one_snapshot: staged, ordered: staged });
+        SqlCapability { list, describe, partitions, ..CAPABILITY }
     }
 
     fn dialect(&self) -> Arc<SqlDialect> {
@@ -232,12 +238,14 @@ impl SqlDatasource for RedshiftDatasource {
         self.may_ask(cx)?;
         let sql = self.shared.statement_of(cx, &request).await?;
         let plan = self.shared.question(cx, format!("EXPLAIN {sql}")).await?;
-        let first = plan.first().and_then(|row| row.first()?.as_deref()).unwrap_or_default();
-        let rows = first
-            .split_once(" rows=")
-            .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-        let guess = |value| Statistic { value, quality: EstimateQuality::Guess };
-        Ok(Estimate { rows: rows.map(guess), bytes: None, cost_usd: None })
+        let statistics = match &request.target {
+            Target::Table(table) => {
+                let place = self.shared.place(&table.name)?;
+                Some(self.shared.statistics(cx, &place).await?)
+            }
+            Target::Statement { .. } => None,
+        };
+        Ok(estimate::of_plan(&plan, statistics.as_ref()))
     }
 
     async fn partitions(&self, cx: &Context, request: Partitions) -> Result<PartitionSet> {

@@ -1,11 +1,12 @@
 //! The SQL of the two servers, and their literals and type names.
 
+use arrow_array::Array;
 use arrow_schema::{DataType, Field, TimeUnit};
 use orbit_core::{
     BooleanForm, DialectLimits, IdentifierCase, IntegerDivision, LimitForm, NullOrder,
-    ParameterMarker, SqlDialect,
+    ParameterMarker, Result, SqlDialect, SqlForms,
 };
-use orbit_sql::SqlForms;
+use orbit_sql::{ValueForms, plain_literal};
 
 use crate::session::Server;
 use crate::types::SOURCE_TYPE;
@@ -75,6 +76,25 @@ impl SqlForms for Forms {
         &self.dialect
     }
 
+    fn literal(&self, array: &dyn Array, index: usize) -> Result<String> {
+        plain_literal(self, array, index)
+    }
+
+    fn in_byte_order(&self, name: String, field: &Field) -> String {
+        match self.server {
+            // "Collation sequences": Redshift compares the bytes of UTF-8 and knows no other
+            // order.
+            Server::Redshift => name,
+            // What is read as the text of another type is compared as that text.
+            Server::Postgresql if field.metadata().contains_key(SOURCE_TYPE) => {
+                format!("{name}::text COLLATE \"C\"")
+            }
+            Server::Postgresql => format!("{name} COLLATE \"C\""),
+        }
+    }
+}
+
+impl ValueForms for Forms {
     fn type_name(&self, data_type: &DataType) -> Option<String> {
         let redshift = self.server == Server::Redshift;
         Some(match data_type {
@@ -119,19 +139,6 @@ impl SqlForms for Forms {
             Server::Postgresql => format!("decode('{digits}', 'hex')"),
         })
     }
-
-    fn in_byte_order(&self, name: String, field: &Field) -> String {
-        match self.server {
-            // "Collation sequences": Redshift compares the bytes of UTF-8 and knows no other
-            // order.
-            Server::Redshift => name,
-            // What is read as the text of another type is compared as that text.
-            Server::Postgresql if field.metadata().contains_key(SOURCE_TYPE) => {
-                format!("{name}::text COLLATE \"C\"")
-            }
-            Server::Postgresql => format!("{name} COLLATE \"C\""),
-        }
-    }
 }
 
 fn is_utc(zone: &str) -> bool {
@@ -147,8 +154,8 @@ mod tests {
         Int64Array, StringArray, TimestampMicrosecondArray,
     };
     use arrow_schema::Schema;
-    use orbit_core::{CompareOp, Literal, Predicate, SortKey, TableName};
-    use orbit_sql::{ColumnNames, Select, table_name, typed_literal};
+    use orbit_core::{CompareOp, Literal, Predicate, Select, SortKey, TableName};
+    use orbit_sql::typed_literal;
 
     use super::*;
 
@@ -202,8 +209,8 @@ mod tests {
         let name = TableName::new(["Sales", "a\"b"]);
         let select = Select {
             columns: vec![forms.dialect().quote("Id"), forms.dialect().quote("text")],
-            from: table_name(forms.dialect(), &name),
-            names: ColumnNames(&schema),
+            from: forms.dialect().table(&name),
+            schema: Some(&schema),
             predicate: Some(&Predicate::And(parts)),
             order: &[key("text", true, false), key("Id", false, true)],
             limit: Some(10),

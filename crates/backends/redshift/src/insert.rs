@@ -1,17 +1,19 @@
-//! Rows as many-row INSERTs in one transaction: neither server shares a way that is faster and
-//! needs no bucket.
+//! Rows into a table in one transaction: as many-row INSERTs, since neither server shares a way
+//! that is faster and needs no bucket, or by COPY from the bucket where there is one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use orbit_core::{
-    Context, Error, ErrorKind, Event, Insert, InsertMode, InsertOutcome, Result, WriteEffect,
+    BatchStream, Context, Error, ErrorKind, Event, Insert, InsertMode, InsertOutcome, Result,
+    SqlForms, WriteEffect,
 };
-use orbit_sql::{SqlForms, plain_literal, table_name};
+use orbit_sql::{ValueForms, plain_literal};
 use sqlx::postgres::PgConnection;
 
+use crate::load;
 use crate::session::execute;
 use crate::shared::{Shared, give_back_if_sound};
 
@@ -26,7 +28,7 @@ pub(crate) async fn insert(
     cx: &Context,
     request: Insert,
 ) -> Result<InsertOutcome> {
-    let Insert { table, mode, mut rows, idempotency_key } = request;
+    let Insert { table, mode, rows, idempotency_key } = request;
     if idempotency_key.is_some() {
         let message = "this source does not know an insert again by its key";
         return Err(
@@ -40,18 +42,18 @@ pub(crate) async fn insert(
     let committing = AtomicBool::new(false);
     let written = cx.run(async {
         let connection = &mut lease.get()?.connection;
-        let mut write = async || {
-            execute(connection, "BEGIN".to_owned()).await?;
-            target.prepare(connection, mode).await?;
-            let mut written = 0;
-            while let Some(batch) = rows.try_next().await? {
-                written += target.write(connection, &batch, cx).await?;
+        execute(connection, "BEGIN".to_owned()).await?;
+        target.prepare(connection, mode).await?;
+        let written = match &shared.staging {
+            Some(staging) if target.fits_text() => {
+                let (dialect, into) = (shared.forms.dialect(), target.target());
+                load::load(shared, staging, cx, connection, (dialect, &into), rows).await?
             }
-            committing.store(true, Ordering::Relaxed);
-            execute(connection, "COMMIT".to_owned()).await?;
-            Ok(written)
+            _ => target.write_all(connection, rows, cx).await?,
         };
-        write().await
+        committing.store(true, Ordering::Relaxed);
+        execute(connection, "COMMIT".to_owned()).await?;
+        Ok(written)
     });
     match written.await {
         Ok(rows_written) => {
@@ -77,7 +79,7 @@ pub(crate) async fn insert(
 
 /// The table that is written, in the server's words.
 struct Target<'a> {
-    forms: &'a dyn SqlForms,
+    forms: &'a dyn ValueForms,
     name: String,
     columns: Vec<String>,
     schema: SchemaRef,
@@ -85,7 +87,7 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn new(
-        forms: &'a dyn SqlForms,
+        forms: &'a dyn ValueForms,
         name: &orbit_core::TableName,
         schema: &SchemaRef,
     ) -> Result<Self> {
@@ -104,7 +106,7 @@ impl<'a> Target<'a> {
             ));
         }
         let columns = schema.fields().iter().map(|field| dialect.quote(field.name())).collect();
-        let name = table_name(dialect, name);
+        let name = dialect.table(name);
         Ok(Self { forms, name, columns, schema: schema.clone() })
     }
 
@@ -133,13 +135,38 @@ impl<'a> Target<'a> {
         Ok(format!("CREATE TABLE {} ({columns})", self.name))
     }
 
+    /// The table and its columns, as statements that write name them.
+    fn target(&self) -> String {
+        format!("{} ({})", self.name, self.columns.join(", "))
+    }
+
+    /// Whether every value can be loaded as text; how bytes are written there is not said.
+    fn fits_text(&self) -> bool {
+        let fields = self.schema.fields();
+        let binary = |t: &DataType| matches!(t, DataType::Binary | DataType::LargeBinary);
+        !fields.iter().any(|field| binary(field.data_type()))
+    }
+
+    async fn write_all(
+        &self,
+        connection: &mut PgConnection,
+        mut rows: BatchStream,
+        cx: &Context,
+    ) -> Result<u64> {
+        let mut written = 0;
+        while let Some(batch) = rows.try_next().await? {
+            written += self.write(connection, &batch, cx).await?;
+        }
+        Ok(written)
+    }
+
     async fn write(
         &self,
         connection: &mut PgConnection,
         batch: &RecordBatch,
         cx: &Context,
     ) -> Result<u64> {
-        let head = format!("INSERT INTO {} ({}) VALUES ", self.name, self.columns.join(", "));
+        let head = format!("INSERT INTO {} VALUES ", self.target());
         let (mut sql, mut rows, mut written) = (head.clone(), 0, 0);
         for row in 0..batch.num_rows() {
             let values =

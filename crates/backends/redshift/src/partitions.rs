@@ -6,13 +6,13 @@ use arrow_array::{ArrayRef, Int16Array, Int32Array, Int64Array};
 use arrow_schema::DataType;
 use orbit_core::{
     CompareOp, Context, Describe, Error, ErrorKind, Literal, Partition, PartitionSet,
-    PartitionSource, Partitions, Predicate, Query, Result, SqlDatasource, Target,
+    PartitionSource, Partitions, Predicate, Query, Result, SqlDatasource, SqlForms, Target,
 };
-use orbit_sql::{SqlForms, table_name};
 
 use crate::catalog::{Place, number};
 use crate::datasource::RedshiftDatasource;
 use crate::shared::Shared;
+use crate::unload;
 
 /// The most parts that are made, however many are asked for.
 const PARTS_MAX: usize = 1000;
@@ -20,7 +20,7 @@ const PARTS_MAX: usize = 1000;
 /// The parts of a query: one, unless it is a whole table or a part of it in no order, with a
 /// key of one integer. Each is its own transaction, so they are not of one snapshot.
 pub(crate) async fn plan(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     cx: &Context,
     datasource: &RedshiftDatasource,
     request: Partitions,
@@ -31,6 +31,12 @@ pub(crate) async fn plan(
     }
     let natural = datasource.describe(cx, Describe { query: query.clone() }).await?.schema;
     let schema = query.schema.clone().unwrap_or(natural);
+    if let Some(staging) = &shared.staging
+        && partitions_max > 1
+        && unload::fits(&query, &schema)
+    {
+        return unload::partitions(shared, staging, cx, &query, schema, partitions_max).await;
+    }
     let parts = match ranges(shared, cx, &query, partitions_max.min(PARTS_MAX)).await? {
         Some(ranges) => ranges.into_iter().map(|range| within(&query, range)).collect(),
         None => vec![query.clone()],
@@ -69,7 +75,7 @@ async fn ranges(
     let place = shared.place(&table.name)?;
     let Some(key) = key(shared, cx, &place).await? else { return Ok(None) };
     let name = shared.forms.dialect().quote(&key.column);
-    let from = table_name(shared.forms.dialect(), &place.name());
+    let from = shared.forms.dialect().table(&place.name());
     let sql = format!("SELECT MIN({name}), MAX({name}) FROM {from}");
     let answer = shared.question(cx, sql).await?;
     let bounds = answer.first().and_then(|row| Some((number(row, 0)?, number(row, 1)?)));
@@ -113,7 +119,7 @@ async fn key(shared: &Shared, cx: &Context, place: &Place) -> Result<Option<Key>
 impl Key {
     /// Ranges that are open at both ends, so that rows which come later belong to one too.
     fn ranges(&self, starts: &[i64]) -> Result<Vec<Predicate>> {
-        let compare = |op, start: i64| {
+        let compare = |op, start: i64| -> Result<Predicate> {
             Ok(Predicate::compare(&self.column, op, Literal::new(self.value(start)?)?))
         };
         let mut ranges = Vec::with_capacity(starts.len() + 1);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef};
-use orbit_core::{Effect, Error, ErrorKind, Query, Result, Target};
-use orbit_sql::{ColumnNames, Lexing, Select, SqlForms, Statement, table_name, typed_literal};
+use orbit_core::{Effect, Error, ErrorKind, Query, Result, Select, Target};
+use orbit_sql::{Lexing, Statement, ValueForms, typed_literal};
 
 use crate::catalog::Place;
 use crate::session::Server;
@@ -144,7 +144,7 @@ pub(crate) fn delivered(
 
 /// The statement that reads a table whose columns are known.
 pub(crate) fn of_table(
-    forms: &dyn SqlForms,
+    forms: &dyn ValueForms,
     server: Server,
     place: &Place,
     columns: &[SourceColumn],
@@ -165,8 +165,8 @@ pub(crate) fn of_table(
     let all = schema_of(columns);
     let select = Select {
         columns: chosen.iter().map(|column| expression(forms, server, wire, column)).collect(),
-        from: table_name(forms.dialect(), &place.name()),
-        names: ColumnNames(&all),
+        from: forms.dialect().table(&place.name()),
+        schema: Some(&all),
         predicate: predicate.as_ref(),
         order,
         limit: *limit,
@@ -217,7 +217,7 @@ fn compared_columns(predicate: &orbit_core::Predicate) -> Vec<&str> {
     }
 }
 
-fn expression(forms: &dyn SqlForms, server: Server, wire: Wire, column: &SourceColumn) -> String {
+fn expression(forms: &dyn ValueForms, server: Server, wire: Wire, column: &SourceColumn) -> String {
     let name = forms.dialect().quote(&column.name);
     let read_as_text = column.data_type() == DataType::Utf8;
     match (server, wire, column.oid) {
@@ -239,7 +239,7 @@ pub(crate) struct Bound {
 }
 
 /// Looks at a statement and puts literals where its parameters are.
-pub(crate) fn bind(forms: &dyn SqlForms, query: &Query, text: &str) -> Result<Bound> {
+pub(crate) fn bind(forms: &dyn ValueForms, query: &Query, text: &str) -> Result<Bound> {
     let dialect = forms.dialect();
     let lexing = Lexing {
         backslash_escapes: dialect.backslash_escapes,
@@ -255,7 +255,7 @@ pub(crate) fn bind(forms: &dyn SqlForms, query: &Query, text: &str) -> Result<Bo
 
 /// The statement to send for one of the caller's; `names` are its columns where they are needed.
 pub(crate) fn of_statement(
-    forms: &dyn SqlForms,
+    forms: &dyn ValueForms,
     bound: &Bound,
     query: &Query,
     names: Option<&[SourceColumn]>,
@@ -279,7 +279,7 @@ pub(crate) fn of_statement(
     let select = Select {
         columns: chosen.iter().map(|column| forms.dialect().quote(&column.name)).collect(),
         from: statement::as_table(&bound.text),
-        names: ColumnNames(&all),
+        schema: Some(&all),
         predicate: query.predicate.as_ref(),
         order: &query.order,
         limit: query.limit,

@@ -1,7 +1,7 @@
 //! Redshift's own catalogs: local and external tables, late-binding views, sort keys.
 
 use orbit_core::{EstimateQuality, Result, Statistic, TableStatistics};
-use orbit_sql::{SqlForms, text_literal};
+use orbit_sql::ValueForms;
 
 use crate::catalog::{Place, number, text};
 use crate::session::TextRow;
@@ -14,8 +14,9 @@ pub(crate) const TABLES: &str = "SELECT schema_name, table_name, table_type AS k
     AND schema_name <> 'pg_internal' AND schema_name <> 'pg_automv'";
 
 /// Asks for the columns of a table; a late-binding view has none there.
-pub(crate) fn columns_sql(forms: &dyn SqlForms, place: &Place) -> Result<String> {
-    let (schema, table) = (text_literal(forms, &place.schema)?, text_literal(forms, &place.table)?);
+pub(crate) fn columns_sql(forms: &dyn ValueForms, place: &Place) -> Result<String> {
+    let (schema, table) =
+        (forms.dialect().text(&place.schema)?, forms.dialect().text(&place.table)?);
     Ok(format!(
         "SELECT column_name, data_type, character_maximum_length, numeric_precision, \
          numeric_scale, is_nullable, remarks FROM svv_all_columns \
@@ -25,8 +26,9 @@ pub(crate) fn columns_sql(forms: &dyn SqlForms, place: &Place) -> Result<String>
 }
 
 /// Asks for the columns of a late-binding view, which only this view lists.
-pub(crate) fn late_binding_sql(forms: &dyn SqlForms, place: &Place) -> Result<String> {
-    let (schema, table) = (text_literal(forms, &place.schema)?, text_literal(forms, &place.table)?);
+pub(crate) fn late_binding_sql(forms: &dyn ValueForms, place: &Place) -> Result<String> {
+    let (schema, table) =
+        (forms.dialect().text(&place.schema)?, forms.dialect().text(&place.table)?);
     Ok(format!(
         "SELECT column_name, data_type, character_maximum_length, numeric_precision, \
          numeric_scale, is_nullable, remarks FROM svv_columns \
@@ -115,8 +117,9 @@ fn oid_of(base: &str) -> u32 {
 }
 
 /// Asks for the size of a table and the columns that it is sorted by.
-pub(crate) fn statistics_sql(forms: &dyn SqlForms, place: &Place) -> Result<String> {
-    let (schema, table) = (text_literal(forms, &place.schema)?, text_literal(forms, &place.table)?);
+pub(crate) fn statistics_sql(forms: &dyn ValueForms, place: &Place) -> Result<String> {
+    let (schema, table) =
+        (forms.dialect().text(&place.schema)?, forms.dialect().text(&place.table)?);
     Ok(format!(
         "SELECT i.tbl_rows, i.size, c.column_name, c.sortkey FROM svv_redshift_columns c \
          LEFT JOIN svv_table_info i ON i.\"schema\" = c.schema_name AND i.\"table\" = c.table_name \

@@ -14,7 +14,7 @@ use arrow_schema::SchemaRef;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
-use orbit_sql::{ColumnBatch, Lease, append_text};
+use orbit_sql::{ColumnBatch, Lease, Misfit, append_text};
 use sqlx::postgres::{PgQueryResult, PgRow};
 use sqlx::{AssertSqlSafe, Either, Row, ValueRef};
 use tokio::sync::{mpsc, oneshot};
@@ -424,14 +424,17 @@ fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result
     let (mut bytes, mut misfit) = (0, None);
     if !counts_only {
         for (index, column) in batch.columns().iter_mut().enumerate() {
-            let value = row.try_get_raw(index).map_err(error::of)?;
-            let appended = if value.is_null() {
-                column.push_null()
-            } else {
+            // Looked at where it is: a value of the driver is large, and moving it costs as much
+            // as reading it.
+            let appended = match &row.try_get_raw(index) {
+                Ok(value) if value.is_null() => column.push_null(),
                 // A value that is not null has bytes.
-                let text = value.as_bytes().unwrap_or_default();
-                bytes += text.len();
-                append_text(column, text)
+                Ok(value) => {
+                    let text = value.as_bytes().unwrap_or_default();
+                    bytes += text.len();
+                    append_text(column, text)
+                }
+                Err(_) => Err(Misfit::Malformed),
             };
             if let Err(why) = appended {
                 misfit = Some((index, why));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use orbit_core::{Error, ErrorKind, Result, Secret};
-use orbit_sql::{Connect, SqlForms, text_literal};
+use orbit_core::{Error, ErrorKind, Result, Secret, SqlForms};
+use orbit_sql::Connect;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Row, ValueRef};
 
@@ -36,6 +36,9 @@ pub(crate) struct Login {
 #[async_trait]
 pub(crate) trait Logins: fmt::Debug + Send + Sync {
     async fn login(&self) -> Result<Login>;
+
+    /// The server refused this login; answers whether another one might be had.
+    async fn refused(&self, login: &Login) -> bool;
 }
 
 /// The login of the configuration.
@@ -43,6 +46,10 @@ pub(crate) trait Logins: fmt::Debug + Send + Sync {
 impl Logins for Login {
     async fn login(&self) -> Result<Login> {
         Ok(self.clone())
+    }
+
+    async fn refused(&self, _: &Login) -> bool {
+        false
     }
 }
 
@@ -143,7 +150,7 @@ impl Connector {
         match server {
             Server::Redshift => {
                 if let Some(group) = query_group {
-                    sql.push_str(&format!("SET query_group TO {};", text_literal(&forms, group)?));
+                    sql.push_str(&format!("SET query_group TO {};", forms.dialect().text(group)?));
                 }
             }
             // The interval makes a server that knows it see that a client is gone while a
@@ -160,6 +167,26 @@ impl Connector {
     /// The server's own limit of a statement that is set for every session; zero is none.
     pub(crate) fn statement_timeout_ms(&self) -> u64 {
         self.settings.statement_timeout_ms
+    }
+
+    /// A connection under a login that the server takes: a temporary one may have been withdrawn
+    /// since it was given out.
+    async fn connect(&self) -> Result<PgConnection> {
+        let login = self.logins.login().await?;
+        match self.connect_as(&login).await {
+            Err(error)
+                if error.kind() == ErrorKind::Unauthenticated
+                    && self.logins.refused(&login).await =>
+            {
+                self.connect_as(&self.logins.login().await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn connect_as(&self, login: &Login) -> Result<PgConnection> {
+        let options = self.options.clone().username(&login.user);
+        options.password(login.password.expose()).connect().await.map_err(error::of)
     }
 
     async fn set_up(&self, connection: &mut PgConnection, server: Server) -> Result<bool> {
@@ -189,9 +216,7 @@ impl Connect for Connector {
 
     async fn open(&self) -> Result<Session> {
         choose_tls_provider();
-        let Login { user, password } = self.logins.login().await?;
-        let options = self.options.clone().username(&user).password(password.expose());
-        let mut connection = options.connect().await.map_err(error::of)?;
+        let mut connection = self.connect().await?;
         let question = "SELECT pg_backend_pid(), version()".to_owned();
         let answer = ask(&mut connection, question).await?;
         let [Some(process), Some(version)] = answer.first().map_or(&[][..], Vec::as_slice) else {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orbit_core::{
-    BatchStream, Context, Effect, Error, ErrorKind, Query, Result, TableStatistics, Target,
+    BatchStream, Context, Effect, Error, ErrorKind, Query, Result, SqlForms, TableStatistics,
+    Target,
 };
-use orbit_sql::{Lease, Pool, SqlForms, table_name};
+use orbit_sql::{Lease, Pool};
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::dialect::Forms;
 use crate::query::{self, Plan, Wire, bind, no_table, place};
 use crate::scan::{self, Aftermath, Job};
 use crate::session::{Connector, Server, TextRow, ask, execute};
+use crate::staging::Staging;
 use crate::statement::{Sort, shape_sql};
 use crate::types::SourceColumn;
 use crate::work::{Side, Works};
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) server: Server,
     /// Where a bare table name is looked up.
     pub(crate) schema: String,
+    /// The bucket for whole files.
+    pub(crate) staging: Option<Arc<Staging>>,
 }
 
 impl Shared {
@@ -143,7 +147,7 @@ impl Shared {
             timeout_sql(cx, "LOCAL ", self.pool.connect().statement_timeout_ms())
         );
         if let Some(place) = table.filter(|_| self.server == Server::Postgresql) {
-            let name = table_name(self.forms.dialect(), &place.name());
+            let name = self.forms.dialect().table(&place.name());
             sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
         }
         execute(&mut lease.get()?.connection, sql).await.map(drop)
@@ -201,6 +205,34 @@ impl Shared {
             cx.run(self.begin(cx, &mut lease, None)).await?;
             return self.start(cx, lease, plan, Aftermath::CommitAndReset).await;
         }
+        self.start_alone(cx, lease, plan).await
+    }
+
+    /// Runs a statement of ours that is no part of a transaction and answers no rows. Dropping
+    /// the stream cancels it.
+    pub(crate) async fn command(
+        self: &Arc<Self>,
+        cx: &Context,
+        sql: String,
+    ) -> Result<BatchStream> {
+        let plan = Plan {
+            sql,
+            schema: None,
+            wire: Wire::Text,
+            shape: None,
+            counts_only: false,
+            tells_affected: true,
+        };
+        let lease = self.pool.acquire(cx).await?;
+        self.start_alone(cx, lease, plan).await
+    }
+
+    async fn start_alone(
+        self: &Arc<Self>,
+        cx: &Context,
+        mut lease: Lease<Connector>,
+        plan: Plan,
+    ) -> Result<BatchStream> {
         let limit = timeout_sql(cx, "", self.pool.connect().statement_timeout_ms());
         if !limit.is_empty() {
             cx.run(execute(&mut lease.get()?.connection, limit)).await?;

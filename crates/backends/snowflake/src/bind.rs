@@ -30,6 +30,14 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Bindings> {
     numbered(batch, written, BoundValue::Rows)
 }
 
+/// The values of each column in their written form.
+///
+/// # Errors
+/// `Unsupported` for a type that has none.
+pub(crate) fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    batch.columns().iter().map(|array| written(array).map(|(_, texts)| texts)).collect()
+}
+
 type Texts = (&'static str, Vec<Option<String>>);
 
 fn numbered(

@@ -1,4 +1,4 @@
-//! Tables: listed, described, estimated. None of it needs a warehouse.
+//! Tables: listed and described. None of it needs a warehouse.
 
 use std::sync::Arc;
 
@@ -6,16 +6,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
 use futures::TryStreamExt;
 use orbit_core::{
-    Context, Error, ErrorKind, Estimate, EstimateQuality, ListTables, Query, Result, Statistic,
+    Context, Error, ErrorKind, EstimateQuality, ListTables, Query, Result, Statistic,
     TableDescription, TableEntry, TableKind, TableName, TablePage, TableStatistics, Target,
 };
-use serde::Deserialize;
 
 use crate::columns::Columns;
 use crate::datasource::{Connected, chosen, of_table};
 use crate::error::malformed;
 use crate::protocol::{QueryData, RowType};
-use crate::result::pieces;
+use crate::result::{ALL, pieces};
 use crate::statement::{Statement, execute};
 use crate::text_rows::TextRow;
 
@@ -33,13 +32,14 @@ struct Place {
 }
 
 /// The rows of a SHOW by the names of its columns, which grow from release to release.
-struct Shown {
+pub(crate) struct Shown {
     columns: Vec<String>,
-    rows: Vec<TextRow>,
+    pub rows: Vec<TextRow>,
 }
 
 impl Shown {
-    fn values<'a>(&'a self, name: &str) -> Result<impl Fn(&'a TextRow) -> &'a str> {
+    /// The values of a column; a text that is null is empty.
+    pub(crate) fn values<'a>(&'a self, name: &str) -> Result<impl Fn(&'a TextRow) -> &'a str> {
         let index = self.columns.iter().position(|column| column.eq_ignore_ascii_case(name));
         let index = index.ok_or_else(|| malformed("a listing lacks a column"))?;
         Ok(move |row: &'a TextRow| row.get(index).and_then(Option::as_deref).unwrap_or_default())
@@ -82,7 +82,7 @@ impl Connected {
         };
         let scope = match parent {
             [] => "ACCOUNT".to_owned(),
-            [database] => format!("DATABASE {}", self.dialect.quote(database)),
+            [database] => format!("DATABASE {}", self.dialect().quote(database)),
             [database, schema] => return Ok(vec![place(database, schema)]),
             _ => return Ok(Vec::new()),
         };
@@ -105,10 +105,10 @@ impl Connected {
     async fn objects(&self, cx: &Context, place: &Place) -> Result<Vec<TableEntry>> {
         let schema = TableName::new([&place.database, &place.schema]);
         let from = match &place.after {
-            Some(after) => format!(" FROM {}", self.renderer().text(after)),
+            Some(after) => format!(" FROM {}", self.dialect().text(after)?),
             None => String::new(),
         };
-        let schema = self.renderer().table(&schema);
+        let schema = self.dialect().table(&schema);
         let show = format!("SHOW TERSE OBJECTS IN SCHEMA {schema} LIMIT {SHOWN_MAX}{from}");
         let shown = self.show(cx, &show).await?;
         let (name, kind) = (shown.values("name")?, shown.values("kind")?);
@@ -122,7 +122,8 @@ impl Connected {
         Ok(tables)
     }
 
-    async fn show(&self, cx: &Context, text: &str) -> Result<Shown> {
+    /// The rows of a SHOW.
+    pub(crate) async fn show(&self, cx: &Context, text: &str) -> Result<Shown> {
         let executed = execute(cx, &self.api, &self.lane, &Statement::new(text)).await?;
         let data = executed.finish();
         let columns = data.row_type.iter().map(|told| told.name.clone()).collect();
@@ -131,7 +132,7 @@ impl Connected {
     }
 
     /// The rows of an answer as texts, whatever their types are.
-    async fn texts(&self, cx: &Context, mut data: QueryData) -> Result<Vec<TextRow>> {
+    pub(crate) async fn texts(&self, cx: &Context, mut data: QueryData) -> Result<Vec<TextRow>> {
         if data.row_set.is_none() {
             return self.batches(cx, data).await;
         }
@@ -142,7 +143,7 @@ impl Connected {
             told.nullable = None;
         }
         let columns = Arc::new(Columns::of(&data.row_type, self.rules())?);
-        let batches = pieces(cx, &self.api, &self.lane, &columns, &mut data).await?;
+        let batches = pieces(cx, &self.api, &self.lane, &columns, &mut data, ALL).await?;
         let batches: Vec<_> = batches.try_collect().await?;
         let row = |batch: &RecordBatch, row: usize| -> TextRow {
             let texts = batch.columns().iter().map(AsArray::as_string::<i32>);
@@ -177,9 +178,9 @@ impl Connected {
 
     /// The columns of a query, without running it.
     pub(crate) async fn columns(&self, cx: &Context, query: &Query) -> Result<Columns> {
-        let text = self.text(&Query { columns: None, ..query.clone() })?;
+        let text = self.text(&Query { columns: None, ..query.clone() }, None)?;
         let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
-        let statement = Statement { text, bindings, describe_only: true };
+        let statement = Statement { bindings, describe_only: true, ..Statement::new(text) };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
         let data = executed.map_err(|e| of_table(e, &query.target))?.finish();
         let row_type: Vec<RowType> = match &query.columns {
@@ -205,9 +206,9 @@ impl Connected {
     /// What the service keeps. The table may change before it is read, so it is a guess.
     async fn statistics(&self, cx: &Context, name: &TableName) -> Result<TableStatistics> {
         let [_, _, table] = name.parts() else { return Ok(TableStatistics::default()) };
-        let schema = self.renderer().table(&TableName::new(name.parent()));
+        let schema = self.dialect().table(&TableName::new(name.parent()));
         // The pattern may match other names as well.
-        let pattern = self.renderer().text(&table.replace('\\', "_"));
+        let pattern = self.dialect().text(&table.replace('\\', "_"))?;
         let show = format!("SHOW TABLES LIKE {pattern} IN SCHEMA {schema}");
         let shown = self.show(cx, &show).await?;
         let name = shown.values("name")?;
@@ -221,35 +222,6 @@ impl Connected {
         let (rows, bytes) = (number("rows")?, number("bytes")?);
         Ok(TableStatistics { rows, bytes, ..TableStatistics::default() })
     }
-
-    /// The bytes that the plan means to read.
-    pub(crate) async fn estimate(&self, cx: &Context, query: &Query) -> Result<Estimate> {
-        let text = format!("EXPLAIN USING JSON {}", self.text(query)?);
-        let bindings = query.parameters.as_ref().map(crate::bind::one_row).transpose()?;
-        let statement = Statement { text, bindings, describe_only: false };
-        let executed = execute(cx, &self.api, &self.lane, &statement).await;
-        let executed = executed.map_err(|e| of_table(e, &query.target))?;
-        let rows = self.texts(cx, executed.finish()).await?;
-        let plan = rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
-        let plan: Plan = plan
-            .and_then(|plan| serde_json::from_str(plan).ok())
-            .ok_or_else(|| malformed("a plan is not in the form that was asked for"))?;
-        let value = plan.global_stats.bytes_assigned;
-        let bytes = Some(Statistic { value, quality: EstimateQuality::Guess });
-        Ok(Estimate { rows: None, bytes, cost_usd: None })
-    }
-}
-
-#[derive(Deserialize)]
-struct Plan {
-    #[serde(rename = "GlobalStats")]
-    global_stats: GlobalStats,
-}
-
-#[derive(Deserialize)]
-struct GlobalStats {
-    #[serde(rename = "bytesAssigned")]
-    bytes_assigned: u64,
 }
 
 impl Place {

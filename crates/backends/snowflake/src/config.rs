@@ -9,7 +9,7 @@ use orbit_core::{
     BackendConfig, Context, Datasource, Error, ErrorKind, Problem, Result, Secret, Settings,
     Sources,
 };
-use orbit_http::{ProxySettings, TlsSettings, Url};
+use orbit_http::{OauthSettings, ProxySettings, TlsSettings, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -69,6 +69,12 @@ pub(crate) struct SnowflakeConfig {
     /// Parameters of the session. Those that change what a statement means cannot be set.
     #[serde(default)]
     pub session_parameters: BTreeMap<String, String>,
+    /// Takes several statements at once, of which one may answer rows.
+    #[serde(default)]
+    pub multi_statement: bool,
+    /// How rows are written.
+    #[serde(default)]
+    pub insert_by: InsertBy,
     /// How whole numbers of more than 18 digits are delivered.
     #[serde(default)]
     pub wide_integers: WideIntegers,
@@ -88,20 +94,6 @@ pub(crate) struct SnowflakeConfig {
     pub proxy: Option<ProxySettings>,
 }
 
-/// OAuth by client credentials.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OauthSettings {
-    /// Where tokens are given out.
-    pub token_url: String,
-    /// The client.
-    pub client_id: String,
-    /// The client's secret.
-    pub client_secret: Secret,
-    /// What is asked for, such as `session:role:READER`.
-    pub scope: Option<String>,
-}
-
 /// How requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -111,6 +103,18 @@ pub(crate) enum Protocol {
     Https,
     /// In the open.
     Http,
+}
+
+/// How rows travel that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InsertBy {
+    /// As values bound to INSERT, many rows to a statement.
+    #[default]
+    Binding,
+    /// As compressed files in a temporary stage of the table's schema, and one COPY: for
+    /// millions of rows.
+    Stage,
 }
 
 /// What becomes of `NUMBER(p, 0)` with p above 18.
@@ -224,10 +228,8 @@ impl SnowflakeConfig {
             let message = "without a `host` of its own the service is reached by https alone";
             problems.push(settings.problem("protocol", message));
         }
-        if let Some(oauth) = &self.oauth
-            && Url::parse(&oauth.token_url).is_err()
-        {
-            problems.push(settings.problem("oauth.token_url", "this is no URL"));
+        if let Some(oauth) = &self.oauth {
+            problems.extend(oauth.validate("oauth", settings));
         }
         if let Some(proxy) = &self.proxy {
             problems.extend(proxy.validate("proxy", settings));
@@ -262,7 +264,7 @@ impl BackendConfig for SnowflakeConfig {
         problems
     }
 
-    async fn connect(&self, cx: &Context, _: &Sources) -> Result<Arc<dyn Datasource>> {
-        Ok(Arc::new(SnowflakeDatasource::connect(cx, self).await?))
+    async fn connect(&self, cx: &Context, sources: &Sources) -> Result<Arc<dyn Datasource>> {
+        Ok(Arc::new(SnowflakeDatasource::connect(cx, self, sources).await?))
     }
 }

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::DataType;
+use arrow_schema::Schema;
 use async_trait::async_trait;
 use orbit_core::{
     BatchStream, Context, Datasource, Describe, DescribeCapability, Effect, Error, ErrorKind,
     Estimate, EstimateCapability, Facets, Identity, Insert, InsertCapability, InsertOutcome,
-    ListTables, ListTablesCapability, Operation, PartitionRead, PartitionSet, Partitions,
-    Predicate, PredicateCapability, Query, QueryCapability, Result, SqlCapability, SqlDatasource,
-    SqlDialect, StatementCapability, TableDescription, TablePage, Target,
+    ListTables, ListTablesCapability, PartitionCapability, PartitionRead, PartitionSet, Partitions,
+    PredicateCapability, Query, QueryCapability, Result, Select, Sources, SqlCapability,
+    SqlDatasource, SqlDialect, SqlForms, StatementCapability, TableDescription, TablePage, Target,
 };
-use orbit_http::Renderer;
 
 use crate::api::Api;
 use crate::bind;
 use crate::columns::TypeRules;
 use crate::config::SnowflakeConfig;
-use crate::dialect::{dialect, renderer, time_travel};
-use crate::guard::admit;
+use crate::dialect::{Forms, dialect, time_travel};
+use crate::guard::{admit, admit_script};
 use crate::insert::insert;
 use crate::protocol::RowType;
 use crate::result::{counted, stream};
@@ -43,7 +42,7 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
     }),
     statement: Some(StatementCapability { parameters: true, write: true }),
     estimate: Some(EstimateCapability { rows: false, bytes: true, money: false }),
-    partitions: None,
+    partitions: Some(PartitionCapability { one_snapshot: true, ordered: true }),
     insert: Some(InsertCapability {
         create: true,
         overwrite: true,
@@ -68,7 +67,9 @@ pub(crate) struct Connected {
     pub api: Arc<Api>,
     /// The session of everything that needs no transaction.
     pub lane: Arc<Lane>,
-    pub dialect: Arc<SqlDialect>,
+    pub forms: Forms,
+    /// Opens the store behind a stage.
+    pub sources: Sources,
 }
 
 impl SnowflakeDatasource {
@@ -76,10 +77,14 @@ impl SnowflakeDatasource {
     ///
     /// # Errors
     /// Those of the settings and of signing in.
-    pub(crate) async fn connect(cx: &Context, config: &SnowflakeConfig) -> Result<Self> {
-        let api = Arc::new(Api::new(config)?);
-        let connected =
-            Arc::new(Connected { api, lane: Lane::new(), dialect: Arc::new(dialect()) });
+    pub(crate) async fn connect(
+        cx: &Context,
+        config: &SnowflakeConfig,
+        sources: &Sources,
+    ) -> Result<Self> {
+        let (api, forms) = (Arc::new(Api::new(config)?), Forms::new(dialect()));
+        let sources = sources.clone();
+        let connected = Arc::new(Connected { api, lane: Lane::new(), forms, sources });
         connected.lane.session(cx, &connected.api).await?;
         if config.keep_alive {
             keep_alive(&connected);
@@ -118,8 +123,8 @@ fn keep_alive(connected: &Arc<Connected>) {
 }
 
 impl Connected {
-    pub(crate) fn renderer(&self) -> Renderer<'_> {
-        renderer(&self.dialect)
+    pub(crate) fn dialect(&self) -> &SqlDialect {
+        self.forms.dialect()
     }
 
     pub(crate) fn rules(&self) -> TypeRules {
@@ -127,93 +132,102 @@ impl Connected {
         TypeRules { wide_integers: config.wide_integers, timestamps: config.timestamps }
     }
 
-    /// A query as a statement.
-    pub(crate) fn text(&self, query: &Query) -> Result<String> {
-        let renderer = self.renderer();
+    /// A query as a statement. `schema` is what it reads from, where that is known.
+    ///
+    /// # Errors
+    /// Those of [`Select::render`], and for a statement that may not run.
+    pub(crate) fn text(&self, query: &Query, schema: Option<&Schema>) -> Result<String> {
         match &query.target {
             Target::Table(table) => {
                 let version = table.version.map(time_travel).transpose()?.unwrap_or_default();
-                renderer.select(&format!("{}{version}", renderer.table(&table.name)), query)
+                let name = self.dialect().table(&table.name);
+                self.select(format!("{name}{version}"), query, schema)
             }
             Target::Statement { text, .. } => {
                 admit(text, query.effect)?;
-                let plain = query.columns.is_none()
-                    && query.predicate.is_none()
-                    && query.order.is_empty()
-                    && query.limit.is_none();
-                if plain {
+                if is_plain(query) {
                     return Ok(text.clone());
                 }
                 // What stands around it only reads, so it must itself.
                 admit(text, Effect::Read)?;
                 // The line's end closes a comment in which the statement may end.
-                renderer.select(&format!("({}\n)", text.trim_end_matches([';', ' ', '\n'])), query)
+                let from = format!("({}\n)", text.trim_end_matches([';', ' ', '\n']));
+                self.select(from, query, schema)
             }
         }
     }
 
-    async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
-        let text = self.text(query)?;
-        if query.schema.is_none()
-            && let Some(predicate) = &query.predicate
-        {
-            let all = Query { predicate: None, order: Vec::new(), columns: None, ..query.clone() };
-            let columns = self.columns(cx, &all).await?;
-            judge(predicate, &columns.schema)?;
+    /// Without columns the rows are counted: one row, one column.
+    fn select(&self, from: String, query: &Query, schema: Option<&Schema>) -> Result<String> {
+        let (predicate, limit) = (query.predicate.as_ref(), query.limit);
+        let select = |columns, order| {
+            Select { columns, from, schema, predicate, order, limit }.render(&self.forms)
+        };
+        match query.columns.as_deref() {
+            None => select(vec!["*".to_owned()], &query.order),
+            Some([]) => {
+                let counted = select(Vec::new(), &[])?;
+                Ok(format!("SELECT COUNT(*) FROM ({counted}) AS counted"))
+            }
+            Some(columns) => {
+                let columns = columns.iter().map(|column| self.dialect().quote(column));
+                select(columns.collect(), &query.order)
+            }
         }
+    }
+
+    /// A query that is several statements, where the settings allow that, and how many.
+    fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
+        let Target::Statement { text, .. } = &query.target else { return Ok(None) };
+        if !self.api.config.multi_statement || !is_plain(query) {
+            return Ok(None);
+        }
+        let count = admit_script(text, query.effect)?;
+        Ok((count > 1).then(|| (text.clone(), count)))
+    }
+
+    /// Runs a query and streams its rows.
+    pub(crate) async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
+        let executed = self.run(cx, &request).await?;
+        let (api, lane) = (&self.api, &self.lane);
+        match request.columns.as_ref().is_some_and(Vec::is_empty) {
+            true => counted(cx, api, lane, executed).await,
+            false => stream(cx, api, lane, executed, request.schema.as_ref()).await,
+        }
+    }
+
+    pub(crate) async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
+        let schema = match (&query.schema, &query.predicate) {
+            (None, Some(_)) => {
+                let all =
+                    Query { predicate: None, order: Vec::new(), columns: None, ..query.clone() };
+                Some(self.columns(cx, &all).await?.schema)
+            }
+            _ => None,
+        };
+        let (text, script) = match self.script(query)? {
+            Some((text, count)) => (text, Some(count)),
+            None => (self.text(query, schema.as_deref())?, None),
+        };
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
-        let statement = Statement { text, bindings, describe_only: false };
+        let statement = Statement { bindings, script, ..Statement::new(text) };
         let executed = execute(cx, &self.api, &self.lane, &statement).await;
         executed.map_err(|error| of_table(error, &query.target))
     }
+}
+
+/// Whether nothing stands around the query's statement.
+fn is_plain(query: &Query) -> bool {
+    query.columns.is_none()
+        && query.predicate.is_none()
+        && query.order.is_empty()
+        && query.limit.is_none()
 }
 
 fn missing(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, "there is no such column")
         .with_context("column", name)
         .with_hint("names are exact here; check the case")
-}
-
-/// Each value must be of its column's type: the source would convert by rules of its own.
-fn judge(predicate: &Predicate, schema: &arrow_schema::Schema) -> Result<()> {
-    let of = |column: &str| {
-        schema
-            .field_with_name(column)
-            .map(arrow_schema::Field::data_type)
-            .map_err(|_| missing(column))
-    };
-    let same = |column: &str, value: &DataType| match of(column)? {
-        kind if kind == value => Ok(()),
-        kind => {
-            let message = format!("a value of the type {value} is compared with one of {kind}");
-            Err(Error::new(ErrorKind::QueryInvalid, message).with_context("column", column))
-        }
-    };
-    match predicate {
-        Predicate::Compare { column, value, .. } => same(column, value.data_type()),
-        Predicate::In { column, values, .. } => same(column, values.data_type()),
-        Predicate::Like { column, .. } => same(column, &DataType::Utf8),
-        Predicate::IsTrue { column } => same(column, &DataType::Boolean),
-        Predicate::IsNull { column, .. } => of(column).map(drop),
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().try_for_each(|part| judge(part, schema))
-        }
-        Predicate::Not(part) => judge(part, schema),
-    }
-}
-
-/// A pattern that ignores case does so by rules of the source's own.
-fn refuse_ignored_case(predicate: &Predicate) -> Result<()> {
-    match predicate {
-        Predicate::Like { ignore_case: true, .. } => {
-            Err(Error::new(ErrorKind::Unsupported, "ILIKE is not pushed to snowflake"))
-        }
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().try_for_each(refuse_ignored_case)
-        }
-        Predicate::Not(part) => refuse_ignored_case(part),
-        _ => Ok(()),
-    }
 }
 
 #[async_trait]
@@ -246,7 +260,7 @@ impl SqlDatasource for SnowflakeDatasource {
     }
 
     fn dialect(&self) -> Arc<SqlDialect> {
-        Arc::clone(&self.0.dialect)
+        self.0.forms.shared()
     }
 
     async fn list(&self, cx: &Context, request: ListTables) -> Result<TablePage> {
@@ -258,28 +272,19 @@ impl SqlDatasource for SnowflakeDatasource {
     }
 
     async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
-        let connected = self.admitted(cx)?;
-        request.predicate.as_ref().map_or(Ok(()), refuse_ignored_case)?;
-        let executed = connected.run(cx, &request).await?;
-        let (api, lane) = (&connected.api, &connected.lane);
-        match request.columns.as_ref().is_some_and(Vec::is_empty) {
-            true => counted(cx, api, lane, executed).await,
-            false => stream(cx, api, lane, executed, request.schema.as_ref()).await,
-        }
+        self.admitted(cx)?.query(cx, request).await
     }
 
     async fn estimate(&self, cx: &Context, request: Query) -> Result<Estimate> {
         self.admitted(cx)?.estimate(cx, &request).await
     }
 
-    async fn partitions(&self, cx: &Context, _: Partitions) -> Result<PartitionSet> {
-        self.admitted(cx)?;
-        Err(Error::unsupported(Operation::Partitions))
+    async fn partitions(&self, cx: &Context, request: Partitions) -> Result<PartitionSet> {
+        self.admitted(cx)?.partitions(cx, request).await
     }
 
-    async fn read_partition(&self, cx: &Context, _: PartitionRead) -> Result<BatchStream> {
-        self.admitted(cx)?;
-        Err(Error::unsupported(Operation::ReadPartition))
+    async fn read_partition(&self, cx: &Context, request: PartitionRead) -> Result<BatchStream> {
+        self.admitted(cx)?.read_part(cx, request).await
     }
 
     async fn insert(&self, cx: &Context, request: Insert) -> Result<InsertOutcome> {

@@ -1,16 +1,17 @@
 //! Snowflake's SQL.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use orbit_core::{
     BooleanForm, DialectLimits, Error, ErrorKind, IdentifierCase, IntegerDivision, LimitForm,
-    NullOrder, ParameterMarker, Result, SqlDialect, TimeTravelForm, Version,
+    NullOrder, ParameterMarker, Result, SqlDialect, SqlForms, TimeTravelForm, Version,
 };
-use orbit_http::Renderer;
 
 /// The dialect. No server here runs the vendor's engine, so no function is pushed.
 pub(crate) fn dialect() -> SqlDialect {
@@ -35,9 +36,33 @@ pub(crate) fn dialect() -> SqlDialect {
     }
 }
 
-/// A renderer of `dialect`.
-pub(crate) fn renderer(dialect: &SqlDialect) -> Renderer<'_> {
-    Renderer { dialect, literal }
+/// How it writes values.
+#[derive(Debug)]
+pub(crate) struct Forms(Arc<SqlDialect>);
+
+impl Forms {
+    pub(crate) fn new(dialect: SqlDialect) -> Self {
+        Self(Arc::new(dialect))
+    }
+
+    pub(crate) fn shared(&self) -> Arc<SqlDialect> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl SqlForms for Forms {
+    fn dialect(&self) -> &SqlDialect {
+        &self.0
+    }
+
+    fn literal(&self, array: &dyn Array, index: usize) -> Result<String> {
+        literal(&self.0, array, index)
+    }
+
+    /// Without a collation, which tables rarely have, text is compared by its bytes.
+    fn in_byte_order(&self, name: String, _: &Field) -> String {
+        name
+    }
 }
 
 /// The clause for an old state.
@@ -48,8 +73,8 @@ pub(crate) fn time_travel(version: Version) -> Result<String> {
     match version {
         Version::Timestamp(micros) => {
             let moment: ArrayRef =
-                std::sync::Arc::new(arrow_array::TimestampMicrosecondArray::from(vec![micros]));
-            let text = displayed(&moment, 0)?;
+                Arc::new(arrow_array::TimestampMicrosecondArray::from(vec![micros]));
+            let text = displayed(moment.as_ref(), 0)?;
             Ok(format!(" AT (TIMESTAMP => '{text} +0000'::TIMESTAMP_TZ(9))"))
         }
         Version::Number(_) => {
@@ -60,11 +85,10 @@ pub(crate) fn time_travel(version: Version) -> Result<String> {
 }
 
 /// One value with its type, so that the source converts nothing by rules of its own.
-fn literal(dialect: &SqlDialect, array: &ArrayRef, row: usize) -> Result<String> {
+fn literal(dialect: &SqlDialect, array: &dyn Array, row: usize) -> Result<String> {
     if array.is_null(row) {
         return Ok("NULL".to_owned());
     }
-    let quoted = |text: &str| renderer(dialect).text(text);
     Ok(match array.data_type() {
         DataType::Boolean => array.as_boolean().value(row).to_string().to_uppercase(),
         kind if kind.is_integer() => displayed(array, row)?,
@@ -74,9 +98,9 @@ fn literal(dialect: &SqlDialect, array: &ArrayRef, row: usize) -> Result<String>
         }
         DataType::Float32 => float(f64::from(array.as_primitive::<Float32Type>().value(row))),
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
-        DataType::Utf8 => quoted(array.as_string::<i32>().value(row)),
-        DataType::LargeUtf8 => quoted(array.as_string::<i64>().value(row)),
-        DataType::Utf8View => quoted(array.as_string_view().value(row)),
+        DataType::Utf8 => dialect.text(array.as_string::<i32>().value(row))?,
+        DataType::LargeUtf8 => dialect.text(array.as_string::<i64>().value(row))?,
+        DataType::Utf8View => dialect.text(array.as_string_view().value(row))?,
         DataType::Binary => format!("X'{}'", hex(array.as_binary::<i32>().value(row))),
         DataType::LargeBinary => format!("X'{}'", hex(array.as_binary::<i64>().value(row))),
         DataType::Date32 => format!("'{}'::DATE", displayed(array, row)?),
@@ -85,7 +109,7 @@ fn literal(dialect: &SqlDialect, array: &ArrayRef, row: usize) -> Result<String>
         }
         DataType::Timestamp(unit, zone) => {
             let plain = cast(array, &DataType::Timestamp(*unit, None))?;
-            let text = displayed(&plain, row)?;
+            let text = displayed(plain.as_ref(), row)?;
             match zone {
                 Some(_) => format!("'{text} +0000'::TIMESTAMP_TZ(9)"),
                 None => format!("'{text}'::TIMESTAMP_NTZ(9)"),
@@ -117,11 +141,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// `QueryInvalid` for one out of its type's range.
-pub(crate) fn displayed(array: &ArrayRef, row: usize) -> Result<String> {
+pub(crate) fn displayed(array: &dyn Array, row: usize) -> Result<String> {
     let options = FormatOptions::new()
         .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
         .with_display_error(false);
-    let formatter = ArrayFormatter::try_new(array.as_ref(), &options);
+    let formatter = ArrayFormatter::try_new(array, &options);
     formatter.and_then(|f| f.value(row).try_to_string()).map_err(|e| {
         Error::new(ErrorKind::QueryInvalid, "a value cannot be written as SQL").with_source(e)
     })
@@ -131,7 +155,7 @@ pub(crate) fn displayed(array: &ArrayRef, row: usize) -> Result<String> {
 ///
 /// # Errors
 /// `QueryInvalid` for one that does not fit.
-pub(crate) fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+pub(crate) fn cast(array: &dyn Array, target: &DataType) -> Result<ArrayRef> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, target, &options).map_err(|e| {
         Error::new(ErrorKind::QueryInvalid, "a value is out of its type's range").with_source(e)

@@ -7,6 +7,8 @@ pub(crate) const SESSION_EXPIRED: &str = "390112";
 /// The session, or the token that would renew it, is gone: sign in anew.
 pub(crate) const SESSION_GONE: [&str; 6] =
     ["390104", "390108", "390111", "390113", "390114", "390115"];
+/// An OAuth token is no longer good, or never was.
+pub(crate) const TOKEN_REFUSED: [&str; 2] = ["390303", "390318"];
 /// The statement still runs.
 pub(crate) const IN_PROGRESS: [&str; 2] = ["333333", "333334"];
 /// There is nothing to cancel, or not yet.
@@ -43,9 +45,6 @@ fn said(message: Option<&str>) -> String {
 
 fn kind(code: &str, state: Option<&str>) -> ErrorKind {
     match code {
-        "390100" | "390101" | "390102" | "390103" | "390104" | "390108" | "390111" | "390112"
-        | "390113" | "390114" | "390115" | "390144" | "390195" | "390303" | "390318" | "394300"
-        | "394304" | "394400" => ErrorKind::Unauthenticated,
         "390189" | "003001" | "390186" | "390201" => ErrorKind::PermissionDenied,
         "002003" | "002140" => ErrorKind::NotFound,
         "002002" => ErrorKind::AlreadyExists,
@@ -62,7 +61,7 @@ fn kind(code: &str, state: Option<&str>) -> ErrorKind {
 
 fn by_state(code: &str, state: Option<&str>) -> ErrorKind {
     // Codes from 390000 on are of signing in.
-    if code.starts_with("3901") || code.starts_with("3903") || code.starts_with("3944") {
+    if ["3901", "3903", "3943", "3944"].iter().any(|start| code.starts_with(start)) {
         return ErrorKind::Unauthenticated;
     }
     let state = state.unwrap_or_default();

@@ -25,15 +25,41 @@ const TELLING: &[&str] =
 /// `Unsupported` for several statements and those of the session, `QueryInvalid` for one that
 /// does not only read, or has none.
 pub(crate) fn admit(text: &str, effect: Effect) -> Result<()> {
-    let tokens = Tokens { text, at: 0 }.collect::<Vec<_>>();
-    let mut statement = tokens.as_slice();
-    while let [rest @ .., Token::Symbol(';')] = statement {
-        statement = rest;
+    match statements(text).as_slice() {
+        [_, _, ..] => {
+            let message = "several statements at once are not supported";
+            let hint = "send one at a time, or set `multi_statement`";
+            Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint))
+        }
+        statements => admit_each(statements, effect),
     }
-    if statement.contains(&Token::Symbol(';')) {
-        let message = "several statements at once are not supported";
-        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("send one at a time"));
+}
+
+/// Requires the same of each statement in `text`, and counts them.
+///
+/// # Errors
+/// As of [`admit`], but for their number.
+pub(crate) fn admit_script(text: &str, effect: Effect) -> Result<usize> {
+    let statements = statements(text);
+    admit_each(&statements, effect)?;
+    Ok(statements.len())
+}
+
+/// The tokens of each statement; one that has none is none.
+fn statements(text: &str) -> Vec<Vec<Token>> {
+    let tokens: Vec<_> = Tokens { text, at: 0 }.collect();
+    let statements = tokens.split(|token| *token == Token::Symbol(';'));
+    statements.filter(|statement| !statement.is_empty()).map(<[Token]>::to_vec).collect()
+}
+
+fn admit_each(statements: &[Vec<Token>], effect: Effect) -> Result<()> {
+    if statements.is_empty() {
+        return Err(Error::new(ErrorKind::QueryInvalid, "there is no statement"));
     }
+    statements.iter().try_for_each(|statement| admit_one(statement, effect))
+}
+
+fn admit_one(statement: &[Token], effect: Effect) -> Result<()> {
     let first = statement.iter().find(|token| **token != Token::Symbol('('));
     let Some(Token::Word(first)) = first else {
         return Err(Error::new(ErrorKind::QueryInvalid, "there is no statement"));

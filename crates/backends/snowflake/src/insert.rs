@@ -1,4 +1,4 @@
-//! Rows written by array binding, in a transaction on a session of its own.
+//! Rows written in a transaction on a session of its own, by array binding or through a stage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,16 @@ use orbit_core::{
     BatchStream, Context, Error, ErrorKind, Event, Insert, InsertMode, InsertOutcome, Operation,
     Query, Result, TableName, TableRef, WriteEffect,
 };
-use orbit_http::CancelOnDrop;
+use orbit_http::{CancelOnDrop, off_the_workers};
 
 use crate::bind;
+use crate::config::InsertBy;
+use crate::csv::{FILE_BYTES_GOAL, Lines};
 use crate::datasource::Connected;
 use crate::error::malformed;
 use crate::result::rows_affected;
 use crate::session::Lane;
+use crate::stage::Stage;
 use crate::statement::{Statement, execute};
 
 /// Values in one statement, below which the service takes them without a stage.
@@ -40,25 +43,21 @@ pub(crate) async fn insert(
     }
     let none = |error: Error| error.with_write_effect(WriteEffect::None);
     connected.prepare(cx, &table, mode, &rows.schema()).await.map_err(none)?;
-    let transaction = Transaction::begin(cx, connected, &table, mode).await.map_err(none)?;
-    match transfer(cx, &transaction, &mut rows).await {
+    let mut work = Work::new(connected, &table, mode);
+    let written = match connected.api.config.insert_by {
+        InsertBy::Binding => work.bind(cx, &mut rows).await,
+        InsertBy::Stage => work.stage(cx, &mut rows).await,
+    };
+    match written {
         Ok(rows_written) => {
-            transaction.commit(cx).await?;
+            work.commit(cx).await?;
             Ok(InsertOutcome { rows_written, rows_rejected: 0 })
         }
         Err(error) => {
-            transaction.roll_back().await;
+            work.roll_back().await;
             Err(none(error))
         }
     }
-}
-
-async fn transfer(cx: &Context, transaction: &Transaction, rows: &mut BatchStream) -> Result<u64> {
-    let mut rows_written = 0;
-    while let Some(batch) = cx.run(async { rows.next().await.transpose() }).await? {
-        rows_written += transaction.write(cx, &batch).await?;
-    }
-    Ok(rows_written)
 }
 
 impl Connected {
@@ -87,7 +86,7 @@ impl Connected {
         }
         let columns = schema.fields().iter().map(|field| self.definition(field));
         let columns = columns.collect::<Result<Vec<_>>>()?.join(", ");
-        let text = format!("CREATE TABLE {} ({columns})", self.renderer().table(table));
+        let text = format!("CREATE TABLE {} ({columns})", self.dialect().table(table));
         let created = execute(cx, &self.api, &self.lane, &Statement::new(text)).await;
         created.map_err(|e| already_there(e).with_context("table", table.to_string()))?.finish();
         Ok(())
@@ -115,7 +114,7 @@ impl Connected {
             }
         };
         let null = if field.is_nullable() { "" } else { " NOT NULL" };
-        Ok(format!("{} {kind}{null}", self.dialect.quote(field.name())))
+        Ok(format!("{} {kind}{null}", self.dialect().quote(field.name())))
     }
 }
 
@@ -136,41 +135,79 @@ fn fraction(unit: TimeUnit) -> u8 {
     }
 }
 
-/// An open transaction on a session of its own.
-struct Transaction {
+/// An insert on a session of its own, which has one transaction.
+struct Work {
     connected: Arc<Connected>,
     lane: Arc<Lane>,
     table: TableName,
+    mode: InsertMode,
     /// Ends the session, which rolls back, unless the transaction has ended.
     guard: CancelOnDrop,
     /// The table that goes with the transaction, since making it was not a part of it.
     created: Option<TableName>,
 }
 
-impl Transaction {
-    /// Opens it. From here on nothing stays behind if the caller goes.
-    async fn begin(
-        cx: &Context,
-        connected: &Arc<Connected>,
-        table: &TableName,
-        mode: InsertMode,
-    ) -> Result<Self> {
+impl Work {
+    /// From here on nothing stays behind if the caller goes.
+    fn new(connected: &Arc<Connected>, table: &TableName, mode: InsertMode) -> Self {
         let lane = Lane::new();
         let created = (mode == InsertMode::Create).then(|| table.clone());
         let cleanup = clean_up(Arc::clone(connected), Arc::clone(&lane), created.clone());
         let guard = connected.api.cancels.on_drop(cleanup);
         let (connected, table) = (Arc::clone(connected), table.clone());
-        let transaction = Self { connected, lane, table, guard, created };
-        transaction.run(cx, "BEGIN TRANSACTION").await?;
-        transaction.lane.set_in_transaction(true);
-        if mode == InsertMode::Overwrite {
-            transaction.run(cx, &format!("DELETE FROM {}", transaction.target())).await?;
+        Self { connected, lane, table, mode, guard, created }
+    }
+
+    /// Opens the transaction.
+    async fn begin(&self, cx: &Context) -> Result<()> {
+        self.run(cx, "BEGIN TRANSACTION").await?;
+        self.lane.set_in_transaction(true);
+        match self.mode {
+            InsertMode::Overwrite => self.run(cx, &format!("DELETE FROM {}", self.target())).await,
+            InsertMode::Append | InsertMode::Create => Ok(()),
         }
-        Ok(transaction)
+    }
+
+    /// As values bound to INSERT.
+    async fn bind(&mut self, cx: &Context, rows: &mut BatchStream) -> Result<u64> {
+        self.begin(cx).await?;
+        let mut written = 0;
+        while let Some(batch) = cx.run(async { rows.next().await.transpose() }).await? {
+            written += self.write(cx, &batch).await?;
+        }
+        Ok(written)
+    }
+
+    /// As files in a stage. Making one would end a transaction, so it comes first.
+    async fn stage(&mut self, cx: &Context, rows: &mut BatchStream) -> Result<u64> {
+        let columns = self.columns(&rows.schema());
+        let mut stage = Stage::create(cx, &self.connected, &self.lane, &self.table).await?;
+        let (mut lines, mut sent) = (Lines::default(), 0);
+        while let Some(batch) = cx.run(async { rows.next().await.transpose() }).await? {
+            let mut file = lines;
+            lines = cx.run(off_the_workers(move || file.add(&batch).map(|()| file))).await?;
+            if lines.bytes >= FILE_BYTES_GOAL {
+                sent += put(cx, &mut stage, std::mem::take(&mut lines)).await?;
+            }
+        }
+        if lines.rows > 0 {
+            sent += put(cx, &mut stage, lines).await?;
+        }
+        self.begin(cx).await?;
+        let taken = stage.copy(cx, &self.target(), &columns).await?;
+        match taken == sent {
+            true => Ok(taken),
+            false => Err(miscounted()),
+        }
+    }
+
+    fn columns(&self, schema: &Schema) -> String {
+        let quoted = |field: &Arc<Field>| self.connected.dialect().quote(field.name());
+        schema.fields().iter().map(quoted).collect::<Vec<_>>().join(", ")
     }
 
     fn target(&self) -> String {
-        self.connected.renderer().table(&self.table)
+        self.connected.dialect().table(&self.table)
     }
 
     async fn run(&self, cx: &Context, text: &str) -> Result<()> {
@@ -181,20 +218,18 @@ impl Transaction {
     async fn write(&self, cx: &Context, batch: &RecordBatch) -> Result<u64> {
         let columns = batch.num_columns().max(1);
         let rows_max = (VALUES_MAX / columns).max(1);
-        let quoted = |field: &Arc<Field>| self.connected.dialect.quote(field.name());
-        let names: Vec<_> = batch.schema().fields().iter().map(quoted).collect();
+        let names = self.columns(&batch.schema());
         let markers = vec!["?"; columns].join(", ");
-        let names = names.join(", ");
         let text = format!("INSERT INTO {} ({names}) VALUES ({markers})", self.target());
         let mut written = 0;
         for start in (0..batch.num_rows()).step_by(rows_max) {
             let rows = batch.slice(start, rows_max.min(batch.num_rows() - start));
             let bindings = Some(bind::rows(&rows)?);
-            let statement = Statement { text: text.clone(), bindings, describe_only: false };
+            let statement = Statement { bindings, ..Statement::new(text.as_str()) };
             let executed = execute(cx, &self.connected.api, &self.lane, &statement).await?;
             let said = rows_affected(&executed.finish())?;
             if said != Some(rows.num_rows() as u64) {
-                return Err(malformed("another number of rows was written than was sent"));
+                return Err(miscounted());
             }
             cx.report(Event::Rows(rows.num_rows() as u64));
             written += rows.num_rows() as u64;
@@ -217,6 +252,18 @@ impl Transaction {
     }
 }
 
+/// Puts a file into the stage; answers its rows.
+async fn put(cx: &Context, stage: &mut Stage, lines: Lines) -> Result<u64> {
+    let rows = lines.rows;
+    stage.put(cx, lines.finish()?).await?;
+    cx.report(Event::Rows(rows));
+    Ok(rows)
+}
+
+fn miscounted() -> Error {
+    malformed("another number of rows was written than was sent")
+}
+
 async fn clean_up(connected: Arc<Connected>, lane: Arc<Lane>, created: Option<TableName>) {
     let cx = Context::builder().timeout(CLEAN_UP_TIMEOUT).build();
     lane.end(&cx, &connected.api).await;
@@ -226,7 +273,7 @@ async fn clean_up(connected: Arc<Connected>, lane: Arc<Lane>, created: Option<Ta
 }
 
 async fn drop_table(cx: &Context, connected: &Connected, table: &TableName) {
-    let text = format!("DROP TABLE IF EXISTS {}", connected.renderer().table(table));
+    let text = format!("DROP TABLE IF EXISTS {}", connected.dialect().table(table));
     match execute(cx, &connected.api, &connected.lane, &Statement::new(text)).await {
         Ok(dropped) => drop(dropped.finish()),
         Err(error) => tracing::warn!(%error, %table, "an empty table was left behind"),

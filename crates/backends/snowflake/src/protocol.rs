@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use orbit_core::Secret;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,7 @@ pub(crate) enum BoundValue {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct QueryData {
     pub query_id: Option<String>,
+    pub final_warehouse_name: Option<String>,
     pub sql_state: Option<String>,
     pub get_result_url: Option<String>,
     pub statement_type_id: Option<u64>,
@@ -126,6 +128,35 @@ pub(crate) struct QueryData {
     pub chunks: Vec<ChunkData>,
     pub chunk_headers: Option<BTreeMap<String, String>>,
     pub qrmk: Option<String>,
+    /// The statements of a script, by their ids and a comma.
+    pub result_ids: Option<String>,
+    /// Where a file of PUT goes.
+    pub stage_info: Option<StageInfo>,
+}
+
+/// A place in a store, and what lets a file into it for a while.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct StageInfo {
+    pub location_type: String,
+    pub location: String,
+    pub region: Option<String>,
+    pub storage_account: Option<String>,
+    pub end_point: Option<String>,
+    pub presigned_url: Option<Secret>,
+    pub is_client_side_encrypted: bool,
+    pub creds: StageCredentials,
+}
+
+/// What the store asks for, by the store.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE", default)]
+pub(crate) struct StageCredentials {
+    pub aws_key_id: Option<Secret>,
+    pub aws_secret_key: Option<Secret>,
+    pub aws_token: Option<Secret>,
+    pub azure_sas_token: Option<Secret>,
+    pub gcs_access_token: Option<Secret>,
 }
 
 /// A column.

@@ -1,26 +1,31 @@
 //! A statement's answer as a stream of batches.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
-use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, Summary, SummaryHandle};
-use orbit_http::{CancelOnDrop, Chunk, ChunkLimits, in_order, off_the_workers};
+use orbit_core::{BatchStream, Context, Error, ErrorKind, Result, Summary, SummaryHandle};
+use orbit_http::{
+    Chunk, ChunkLimits, all_there, in_order, off_the_workers, until_the_end, without_columns,
+};
 
 use crate::api::Api;
 use crate::columns::{Columns, TypeRules};
+use crate::datasource::Connected;
 use crate::error::malformed;
 use crate::links::{Links, arrow_rows};
 use crate::protocol::QueryData;
+use crate::script;
 use crate::session::Lane;
 use crate::statement::Executed;
 
 /// Kinds of statements, by the number that the service gives each.
 const DML: std::ops::Range<u64> = 0x3000..0x4000;
-/// Rows of a batch that has only a count.
-const COUNTED_ROWS: usize = 1 << 20;
+/// Every piece of a result.
+pub(crate) const ALL: Range<u64> = 0..u64::MAX;
 
 /// Whether a statement changed rows, and how many it says it changed.
 pub(crate) fn rows_affected(data: &QueryData) -> Result<Option<u64>> {
@@ -50,12 +55,19 @@ pub(crate) async fn stream(
     cx: &Context,
     api: &Arc<Api>,
     lane: &Arc<Lane>,
-    executed: Executed,
+    mut executed: Executed,
     planned: Option<&SchemaRef>,
 ) -> Result<BatchStream> {
-    let summary = told(&executed);
-    if let Some(rows) = rows_affected(&executed.data)? {
-        summary.update(|s| s.rows_affected = Some(rows));
+    let summary = told(&executed.data);
+    let mut affected = rows_affected(&executed.data)?;
+    let mut has_rows = affected.is_none();
+    if let Some(ids) = executed.data.result_ids.take() {
+        let script = script::answer(cx, api, lane, &ids).await?;
+        (affected, has_rows) = (script.rows_affected, script.rows.is_some());
+        executed.data = script.rows.unwrap_or_default();
+    }
+    summary.update(|s| s.rows_affected = affected);
+    if !has_rows {
         executed.finish();
         let none = stream::empty();
         return Ok(BatchStream::with_summary(Arc::new(Schema::empty()), none, summary));
@@ -65,9 +77,28 @@ pub(crate) async fn stream(
     let columns = Columns::of(&executed.data.row_type, rules)?.planned(planned)?;
     let schema = Arc::clone(&columns.schema);
     let Executed { mut data, guard } = executed;
-    let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data).await?;
-    let rows = until_the_end(cx, rows, guard);
+    let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, ALL).await?;
+    let rows = until_the_end(cx, rows, Some(guard));
     Ok(BatchStream::with_summary(schema, rows, summary).bounded_by(cx))
+}
+
+/// Some pieces of a result that the service keeps: nothing runs that could be cancelled.
+///
+/// # Errors
+/// As of [`stream`].
+pub(crate) async fn kept(
+    cx: &Context,
+    connected: &Connected,
+    mut data: QueryData,
+    planned: &SchemaRef,
+    wanted: Range<u64>,
+) -> Result<BatchStream> {
+    let summary = told(&data);
+    let columns = Columns::of(&data.row_type, connected.rules())?.planned(Some(planned))?;
+    let (api, lane) = (&connected.api, &connected.lane);
+    let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, wanted).await?;
+    let rows = until_the_end(cx, rows, None);
+    Ok(BatchStream::with_summary(Arc::clone(planned), rows, summary).bounded_by(cx))
 }
 
 /// Rows without columns, as many as the statement's one value says.
@@ -80,14 +111,14 @@ pub(crate) async fn counted(
     lane: &Arc<Lane>,
     executed: Executed,
 ) -> Result<BatchStream> {
-    let summary = told(&executed);
+    let summary = told(&executed.data);
     let rules = TypeRules {
         wide_integers: crate::config::WideIntegers::Int64,
         timestamps: api.config.timestamps,
     };
     let Executed { mut data, mut guard } = executed;
     let columns = Arc::new(Columns::of(&data.row_type, rules)?);
-    let batches = pieces(cx, api, lane, &columns, &mut data).await?;
+    let batches = pieces(cx, api, lane, &columns, &mut data, ALL).await?;
     let batches: Vec<_> = batches.collect().await;
     guard.disarm();
     let value = |batch: Result<RecordBatch>| -> Result<Option<usize>> {
@@ -99,20 +130,12 @@ pub(crate) async fn counted(
     let first = batches.into_iter().next().map(value).transpose()?.flatten();
     let count = first.ok_or_else(|| malformed("a count of rows is none"))?;
     let schema = Arc::new(Schema::empty());
-    let batch_schema = Arc::clone(&schema);
-    let starts = (0..count).step_by(COUNTED_ROWS);
-    let batches = starts.map(move |start| {
-        let rows = COUNTED_ROWS.min(count - start);
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&batch_schema), Vec::new(), &options)
-            .map_err(|e| Error::new(ErrorKind::Unexpected, "a count has no batch").with_source(e))
-    });
-    Ok(BatchStream::with_summary(schema, stream::iter(batches), summary))
+    Ok(BatchStream::with_summary(schema, without_columns(count), summary))
 }
 
-fn told(executed: &Executed) -> SummaryHandle {
+fn told(data: &QueryData) -> SummaryHandle {
     let summary = SummaryHandle::default();
-    let statement_id = executed.id().map(str::to_owned);
+    let statement_id = data.query_id.clone();
     summary.update(|s| *s = Summary { statement_id, ..Summary::default() });
     summary
 }
@@ -120,7 +143,7 @@ fn told(executed: &Executed) -> SummaryHandle {
 impl Columns {
     /// The same under the schema that the caller planned with, which may only say other things
     /// of nulls: each batch is checked against it.
-    fn planned(mut self, planned: Option<&SchemaRef>) -> Result<Self> {
+    pub(crate) fn planned(mut self, planned: Option<&SchemaRef>) -> Result<Self> {
         let Some(planned) = planned else { return Ok(self) };
         let same = |schema: &SchemaRef| -> Vec<_> {
             let fields = schema.fields().iter();
@@ -135,13 +158,20 @@ impl Columns {
     }
 }
 
-/// The rows in the answer, then those that lie elsewhere; all of them as many as promised.
+/// How many pieces a result has: the rows in the answer are the first, though there be none.
+pub(crate) fn pieces_of(data: &QueryData) -> u64 {
+    1 + data.chunks.len() as u64
+}
+
+/// The rows in the answer, then those that lie elsewhere, as far as they are wanted; all of
+/// them as many as promised.
 pub(crate) async fn pieces(
     cx: &Context,
     api: &Arc<Api>,
     lane: &Arc<Lane>,
     columns: &Arc<Columns>,
     data: &mut QueryData,
+    wanted: Range<u64>,
 ) -> Result<impl Stream<Item = Result<RecordBatch>> + Send + use<>> {
     let arrow = match data.query_result_format.as_deref() {
         Some("arrow" | "arrow_force") => true,
@@ -151,18 +181,23 @@ pub(crate) async fn pieces(
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };
-    let first = inline(cx, columns, data, arrow).await?;
-    let inline_rows: u64 = first.iter().map(|batch| batch.num_rows() as u64).sum();
-    let elsewhere: u64 = data.chunks.iter().map(|chunk| chunk.row_count).sum();
-    let promised = data.total.and_then(|total| u64::try_from(total).ok());
-    all_there(inline_rows + elsewhere, promised)?;
+    let mut first = Vec::new();
+    if wanted.contains(&0) {
+        first = inline(cx, columns, data, arrow).await?;
+        let inline_rows: u64 = first.iter().map(|batch| batch.num_rows() as u64).sum();
+        let elsewhere: u64 = data.chunks.iter().map(|chunk| chunk.row_count).sum();
+        let promised = data.total.and_then(|total| u64::try_from(total).ok());
+        all_there(inline_rows + elsewhere, promised)?;
+    }
     let links = Arc::new(Links::new(api, lane, columns, data, arrow)?);
     let chunk = |(source, told): (usize, &crate::protocol::ChunkData)| Chunk {
         source,
         rows: told.row_count,
         bytes: told.uncompressed_size,
     };
-    let chunks: Vec<_> = data.chunks.iter().enumerate().map(chunk).collect();
+    let chunks = (1..).zip(data.chunks.iter().enumerate());
+    let chunks = chunks.filter(|(piece, _)| wanted.contains(piece)).map(|(_, told)| chunk(told));
+    let chunks: Vec<_> = chunks.collect();
     let limits = ChunkLimits {
         ahead_max: api.config.chunks_ahead_max,
         memory_max: api.config.chunk_memory_mb_max.saturating_mul(1 << 20),
@@ -193,38 +228,4 @@ async fn inline(
         Some(rows) if !rows.is_empty() => Ok(vec![columns.parse(&rows)?]),
         _ => Ok(Vec::new()),
     }
-}
-
-fn all_there(rows: u64, promised: Option<u64>) -> Result<()> {
-    let Some(promised) = promised.filter(|promised| *promised != rows) else { return Ok(()) };
-    let (kind, message) = match rows < promised {
-        true => (ErrorKind::Truncated, "the result has fewer rows than the source promised"),
-        false => (ErrorKind::DataInvalid, "the result has more rows than the source promised"),
-    };
-    Err(Error::new(kind, message)
-        .with_context("rows", rows.to_string())
-        .with_context("promised", promised.to_string()))
-}
-
-/// Tells the rows, and lets the cancel go only once they have all been read.
-fn until_the_end(
-    cx: &Context,
-    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
-    guard: CancelOnDrop,
-) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
-    let state = (rows.boxed(), guard, cx.clone());
-    stream::unfold(state, |(mut rows, mut guard, cx)| async move {
-        match rows.next().await {
-            Some(item) => {
-                if let Ok(batch) = &item {
-                    cx.report(Event::Rows(batch.num_rows() as u64));
-                }
-                Some((item, (rows, guard, cx)))
-            }
-            None => {
-                guard.disarm();
-                None
-            }
-        }
-    })
 }

@@ -9,7 +9,7 @@ use orbit_http::{Kept, Renewing, Repeat};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Request};
-use crate::error::{failure, malformed};
+use crate::error::{TOKEN_REFUSED, failure, malformed};
 use crate::protocol::{LoginData, RenewData};
 
 /// Parameters that decide what a statement or a value means, and their values in every session.
@@ -35,7 +35,7 @@ pub(crate) const PINNED_PARAMETERS: &[(&str, &str)] = &[
 ];
 
 /// The service chooses the form of results by the client's name; this one gets Arrow.
-const CLIENT: (&str, &str) = ("Go", "1.17.0");
+const CLIENT: (&str, &str) = ("Go", "2.1.0");
 
 /// A session at the service.
 pub(crate) struct Session {
@@ -123,7 +123,20 @@ impl std::fmt::Debug for Lane {
     }
 }
 
+/// Signs in. A token that can be had anew is, once, when the service refuses it before its end.
 async fn sign_in(cx: &Context, api: &Api) -> Result<Session> {
+    match attempt(cx, api).await {
+        Err(error) if error.vendor_code().is_some_and(|code| TOKEN_REFUSED.contains(&code)) => {
+            match api.credentials.forget().await {
+                true => attempt(cx, api).await,
+                false => Err(error),
+            }
+        }
+        signed_in => signed_in,
+    }
+}
+
+async fn attempt(cx: &Context, api: &Api) -> Result<Session> {
     let config = &api.config;
     let proof = api.credentials.prove(cx, &api.client, config).await?;
     let mut data = json!({

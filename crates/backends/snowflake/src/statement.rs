@@ -27,6 +27,8 @@ pub(crate) struct Statement {
     pub bindings: Option<Bindings>,
     /// Only its columns are asked for; it does not run.
     pub describe_only: bool,
+    /// How many statements the text holds, where they are more than one.
+    pub script: Option<usize>,
 }
 
 impl Statement {
@@ -43,11 +45,6 @@ pub(crate) struct Executed {
 }
 
 impl Executed {
-    /// The service's id of the statement.
-    pub(crate) fn id(&self) -> Option<&str> {
-        self.data.query_id.as_deref()
-    }
-
     /// Its answer, when nothing of it lies elsewhere.
     pub(crate) fn finish(mut self) -> QueryData {
         self.guard.disarm();
@@ -104,6 +101,9 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
         // The source stops it even if nobody is left to cancel it.
         let seconds = remaining.as_secs().saturating_add(5);
         parameters.insert("STATEMENT_TIMEOUT_IN_SECONDS", Value::from(seconds));
+    }
+    if let Some(count) = statement.script {
+        parameters.insert("MULTI_STATEMENT_COUNT", Value::from(count));
     }
     let body = QueryRequest {
         sql_text: &statement.text,

@@ -183,15 +183,46 @@ impl log::Log for Told {
     fn flush(&self) {}
 }
 
-/// Any piece of a secret, as it is or as base64: three texts, since bytes may come before it.
+/// Any piece of a secret, as it is, encoded for a URL or a form, or as base64: three texts,
+/// since bytes may come before it.
 fn traces(secret: &str) -> Vec<String> {
     let shifted = |before: usize| {
         let text = BASE64_STANDARD.encode(format!("{}{secret}", "x".repeat(before)));
         // The first and the last signs depend on what stands around.
         text[4..text.len().saturating_sub(4)].to_owned()
     };
-    let url: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    (0..3).map(shifted).chain([secret.to_owned(), url]).collect()
+    let shifted: Vec<_> = (0..3).map(shifted).collect();
+    let of_urls = shifted.iter().map(|text| text.replace('+', "-").replace('/', "_"));
+    let all: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let odd = |byte: u8| match byte.is_ascii_alphanumeric() || byte == b'-' {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    let some: String = secret.bytes().map(odd).collect();
+    of_urls.chain([secret.to_owned(), all, some]).chain(shifted.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_is_asked_for_anew_once() {
+    let tokens = token_service().await;
+    let url = format!("http://127.0.0.1:{}/token", tokens.port());
+    for (refused, logins) in [(1, 2), (usize::MAX, 2)] {
+        let responder = Snowflake::start().await.unwrap();
+        responder.fault(move |request, before| {
+            let body = json!({ "data": null, "code": "390303", "message": "x", "success": false });
+            let login = request.path.ends_with("login-request") && before < refused;
+            login.then(|| HttpReply::new(200, body.to_string()))
+        });
+        let block = [("token_url", url.as_str()), ("client_id", "c"), ("client_secret", "s")];
+        let settings = with_block(responder.port(), &[], "oauth", &block);
+        let config = (BACKEND.parse)(&settings).unwrap();
+        let connected = config.connect(&Context::builder().build(), &Sources::none()).await;
+        assert_eq!(responder.seen().count("/session/v1/login-request"), logins);
+        match refused {
+            1 => drop(connected.unwrap()),
+            _ => assert_eq!(connected.unwrap_err().kind(), ErrorKind::Unauthenticated),
+        }
+    }
 }
 
 #[tokio::test]
@@ -219,12 +250,21 @@ async fn no_secret_is_told_to_any_logger() {
         vec![("oauth_token", "canary-oauth-token".to_owned())],
         vec![("access_token", "canary-access-token".to_owned())],
     ];
+    let mut signed = Vec::new();
     for own in ways {
-        use_it(&own, &told).await;
+        let logins = use_it(&own, &told).await;
+        let tokens = logins.iter().filter(|login| login["AUTHENTICATOR"] == "SNOWFLAKE_JWT");
+        signed.extend(tokens.map(|login| login["TOKEN"].as_str().unwrap().to_owned()));
     }
+    assert!(!signed.is_empty());
     oauth_is_quiet(&oauth, &told).await;
     proxy_is_quiet(&told).await;
     let text = told.text();
+    // The key as it lies in the file, and the proofs that it signed.
+    let plain = std::fs::read_to_string(key.file(None)).unwrap();
+    let own = plain.lines().nth(4).unwrap().to_owned();
+    let proofs = signed.iter().map(|token| token[token.len() - 40..].to_owned());
+    let own: Vec<_> = proofs.chain([own]).collect();
     assert!(text.contains("TRACE") && text.contains("hyper"), "the loggers were told nothing");
     let secrets = [
         "canary",
@@ -239,14 +279,15 @@ async fn no_secret_is_told_to_any_logger() {
         "link-canary",
         "chunk-key-canary",
     ];
-    for trace in secrets.iter().flat_map(|secret| traces(secret)).filter(|t| t.len() > 4) {
+    let secrets = secrets.into_iter().chain(own.iter().map(String::as_str));
+    for trace in secrets.flat_map(traces).filter(|t| t.len() > 4) {
         let line = text.lines().find(|line| line.contains(&trace));
         assert!(line.is_none(), "{trace} is told: {line:?}");
     }
 }
 
 /// Signs in, reads, loses its session and its links, fails, and shows everything it has.
-async fn use_it(own: &[(&'static str, String)], told: &Told) {
+async fn use_it(own: &[(&'static str, String)], told: &Told) -> Vec<serde_json::Value> {
     let responder = Snowflake::start().await.unwrap();
     let cx = Context::builder().build();
     let datasource = connect(responder.port(), own).await.unwrap();
@@ -275,6 +316,7 @@ async fn use_it(own: &[(&'static str, String)], told: &Told) {
     }
     writeln!(told, "{config:?} {datasource:?}").unwrap();
     datasource.close().await.unwrap();
+    responder.seen().logins
 }
 
 /// Settings for the responder with a block of their own.

@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use files::{CatArgs, GetArgs, LsArgs, PutArgs, RmArgs};
 pub(crate) use query::{ExplainArgs, Format, QueryArgs, StatementArgs};
-pub(crate) use value::{FileRef, Parameter, RowsShown};
+pub(crate) use value::{FileRef, Output, Parameter, RowsShown};
 
 use crate::exit;
 

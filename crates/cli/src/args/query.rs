@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Limits, Parameter, RowsShown};
+use super::{Limits, Output, Parameter, RowsShown};
 
 pub(super) const QUERY_EXAMPLES: &str = "\
 Examples:
@@ -12,6 +12,8 @@ Examples:
   orbit query \"SELECT count(*) FROM 'data/*.parquet'\"
   orbit query --file report.sql --param day=2026-01-31 --param min=10.50
   orbit query --format csv --output orders.csv \"SELECT * FROM lake.orders\"
+  orbit query --output store:out/orders.parquet \"SELECT * FROM lake.orders\"
+  orbit query --output store:sales --partition-by year,month \"SELECT * FROM lake.sales\"
   echo \"SELECT 1\" | orbit query --json -
   orbit query --on warehouse \"SHOW TABLES\"
 
@@ -59,9 +61,23 @@ pub(crate) struct QueryArgs {
     /// How the result looks; told by the ending of --output, else a table.
     #[arg(short = 'F', long, value_enum, conflicts_with = "json")]
     pub(crate) format: Option<Format>,
-    /// Write the result to a file, which appears once it is complete.
+    /// Write the result to a file of this machine, or to NAME:PATH of a datasource; it appears
+    /// once it is complete.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Option<Output>,
+    /// Make --output a folder with a file for each value of these columns, as in
+    /// `year=2026/part-0.parquet`.
+    #[arg(
+        long,
+        value_name = "COLUMNS",
+        value_delimiter = ',',
+        requires = "output",
+        conflicts_with_all = ["on", "force", "write"]
+    )]
+    pub(crate) partition_by: Vec<String>,
+    /// Replace a file of a datasource that is there.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
     /// Stop after this many rows, and say so if there were more.
     #[arg(short, long, value_name = "ROWS")]
     pub(crate) limit: Option<u64>,
@@ -113,6 +129,18 @@ impl Format {
             "parquet" => Self::Parquet,
             _ => return None,
         })
+    }
+
+    /// What the names of its files end in.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Table => "txt",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
+        }
     }
 
     /// Whether its bytes would garble a terminal.

@@ -1,5 +1,6 @@
 //! Values of options: times, files of a datasource, parameters.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -80,6 +81,39 @@ impl FromStr for FileRef {
                 key: key.strip_prefix('/').unwrap_or(key).to_owned(),
             }),
             None => Err("write NAME:PATH, where NAME is a datasource".to_owned()),
+        }
+    }
+}
+
+/// Where a result goes: a file of a datasource as `NAME:PATH`, one of this machine, or `-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A file of this machine; `-` is stdout.
+    Local(PathBuf),
+    /// A file of a datasource.
+    Stored(FileRef),
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            // A drive has one letter.
+            Some((name, _)) if name.len() > 1 && !name.contains(['/', '\\']) => {
+                text.parse().map(Self::Stored)
+            }
+            _ => Ok(Self::Local(PathBuf::from(text))),
+        }
+    }
+}
+
+impl Output {
+    /// Its name, whose ending may tell a format.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Local(path) => path,
+            Self::Stored(file) => Path::new(&file.key),
         }
     }
 }
@@ -208,6 +242,13 @@ mod tests {
         for wrong in ["lake", ":a", "./a:b"] {
             assert!(wrong.parse::<FileRef>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_result_goes_to_a_datasource_where_a_name_stands_before_a_colon() {
+        let stored = |text: &str| matches!(text.parse(), Ok(Output::Stored(_)));
+        assert!(stored("lake:x.csv") && stored("lake:a/b.csv"));
+        assert!(!stored("x.csv") && !stored("./a:b.csv") && !stored("-") && !stored("C:x.csv"));
     }
 
     #[test]

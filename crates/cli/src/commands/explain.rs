@@ -22,6 +22,7 @@ pub(crate) fn run(global: &Global, args: &ExplainArgs) -> Result<()> {
         sql,
         parameters: statement::parameters(&args.statement.parameters)?,
         limit_rows: None,
+        clustered_by: Vec::new(),
         writes_allowed: false,
         paths_allowed: true,
     };
@@ -65,11 +66,12 @@ fn source_lines(source: &SourceExplanation) -> Vec<String> {
     field("reads", reads);
     pushed.iter().for_each(|item| field("pushed", item));
     stayed.iter().for_each(|item| field("stays", item));
-    let Estimate { rows, bytes, cost_usd } = estimate;
+    let Estimate { rows, bytes, cost_usd, rate } = estimate;
     let estimates = [
         rows.map(rows_text),
         bytes.map(bytes_text),
         cost_usd.map(|cost| format!("{:.4} USD", cost.value)),
+        rate.as_ref().map(|rate| format!("{} {} an hour", rate.amount, rate.unit)),
     ];
     let estimates: Vec<_> = estimates.into_iter().flatten().collect();
     if !estimates.is_empty() {
@@ -102,7 +104,7 @@ fn explanation_json(explanation: &Explanation) -> Value {
     let source_json = |source: &SourceExplanation| {
         let SourceExplanation { datasource, table, is_query: _, reads, pushed, stayed, estimate } =
             source;
-        let Estimate { rows, bytes, cost_usd } = estimate;
+        let Estimate { rows, bytes, cost_usd, rate } = estimate;
         json!({
             "datasource": datasource,
             "table": table,
@@ -113,6 +115,10 @@ fn explanation_json(explanation: &Explanation) -> Value {
                 "rows": statistic_json(*rows),
                 "bytes": statistic_json(*bytes),
                 "cost_usd": statistic_json(*cost_usd),
+                "rate": rate.as_ref().map(|rate| json!({
+                    "amount_per_h": rate.amount,
+                    "unit": rate.unit,
+                })),
             },
         })
     };

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use orbit_core::{
-    ByteStream, Context, Datasource, Delete, Error, ErrorKind, FileDatasource, FileEntry, FileInfo,
-    Handle, ListFiles, Operation, Read, Stat, Write, WriteCondition,
+    ByteStream, Context, Error, ErrorKind, FileEntry, FileInfo, ListFiles, Operation, Read, Stat,
+    Write,
 };
 use serde_json::{Value, json};
 
@@ -19,61 +18,13 @@ use crate::output::Sink;
 use crate::output::listing::{print_json, print_text};
 use crate::output::text::{bytes, counted, printable};
 use crate::session::Session;
+use crate::store::{Store, as_folder};
 
 /// Bytes read from a local file at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Files deleted with one request.
 const DELETE_KEYS_MAX: usize = 500;
-
-/// A datasource that has files.
-struct Store {
-    handle: Arc<Handle>,
-    datasource: Arc<dyn Datasource>,
-}
-
-impl Store {
-    async fn open(session: &Session, cx: &Context, name: &str) -> Result<Self, Error> {
-        let handle = Arc::clone(session.datasources().require(name)?);
-        let datasource = handle.open(cx).await?;
-        let store = Self { handle, datasource };
-        store.files().map(|_| ())?;
-        Ok(store)
-    }
-
-    fn files(&self) -> Result<&dyn FileDatasource, Error> {
-        self.datasource.facets().files.ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "this datasource has no files")
-                .with_datasource(self.handle.name())
-                .with_hint("`orbit sources` shows the kind of each datasource")
-        })
-    }
-
-    /// The context of its operations.
-    fn context(&self, cx: &Context) -> Context {
-        cx.for_datasource(self.handle.name())
-    }
-
-    fn require_writes(&self, operation: Operation) -> Result<(), Error> {
-        if self.handle.writable() {
-            return Ok(());
-        }
-        let hint = format!("set datasources.{}.allow_writes: true", self.handle.name());
-        Err(Error::new(ErrorKind::PermissionDenied, "the configuration does not allow writes")
-            .with_datasource(self.handle.name())
-            .with_operation(operation)
-            .with_hint(hint))
-    }
-
-    fn named(&self, error: Error, key: &str) -> Failure {
-        let error = error.with_datasource(self.handle.name());
-        let names_key = error.context().any(|(_, value)| value == key);
-        match names_key || error.message().contains(key) {
-            true => error.into(),
-            false => error.with_context("file", key).into(),
-        }
-    }
-}
 
 /// Lists files.
 pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
@@ -169,15 +120,6 @@ fn entry_json(entry: &FileEntry) -> Value {
     }
 }
 
-/// The key as a prefix: everything below it.
-fn as_folder(key: &str) -> String {
-    match key {
-        "" => String::new(),
-        key if key.ends_with('/') => key.to_owned(),
-        key => format!("{key}/"),
-    }
-}
-
 /// Prints a file.
 pub(crate) async fn cat(session: Session, args: CatArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
@@ -214,9 +156,9 @@ async fn download(session: &Session, cx: &Context, from: &FileRef, mut sink: Sin
     let mut body = body.map_err(|e| store.named(e, &from.key))?;
     while let Some(chunk) = cx.run(async { body.bytes.next().await.transpose() }).await? {
         let mut chunk = Vec::from(chunk);
-        sink.write(&mut chunk)?;
+        sink.write(&mut chunk).await?;
     }
-    sink.complete()
+    sink.complete().await
 }
 
 /// Copies a local file to a datasource.
@@ -227,17 +169,7 @@ pub(crate) async fn put(session: Session, args: PutArgs) -> Result<()> {
     store.require_writes(Operation::Write)?;
     let files = store.files()?;
     let cx = store.context(&cx);
-    let condition = match args.force {
-        true => WriteCondition::Always,
-        false => WriteCondition::IfAbsent,
-    };
-    if condition == WriteCondition::IfAbsent
-        && !files.capability().write.is_some_and(|w| w.if_absent)
-    {
-        let message = "this datasource cannot promise to leave a file that is there alone";
-        let hint = "--force writes without looking";
-        return Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint).into());
-    }
+    let condition = store.condition(args.force)?;
     let (body, size_hint_bytes) = local_body(&args.local)?;
     let request = Write { key: key.clone(), condition, body, size_hint_bytes };
     let written = cx.run(files.write(&cx, request)).await.map_err(|error| {
@@ -325,8 +257,7 @@ async fn delete_file(store: &Store, cx: &Context, key: &str) -> Result<u64> {
     let cx = store.context(cx);
     let is_folder = || {
         let message = format!("`{key}` is a folder");
-        let error =
-            Error::new(ErrorKind::QueryInvalid, message).with_datasource(store.handle.name());
+        let error = Error::new(ErrorKind::QueryInvalid, message).with_datasource(store.name());
         Failure::from(error.with_hint("--recursive deletes it and all that is in it"))
     };
     if key.is_empty() || key.ends_with('/') {
@@ -334,7 +265,7 @@ async fn delete_file(store: &Store, cx: &Context, key: &str) -> Result<u64> {
     }
     let stat = cx.run(store.files()?.stat(&cx, Stat { key: key.to_owned() })).await;
     match stat {
-        Ok(_) => delete_keys(store, &cx, vec![key.to_owned()]).await,
+        Ok(_) => store.delete(&cx, vec![key.to_owned()]).await,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let below = ListFiles { prefix: as_folder(key), delimited: true, start_after: None };
             let mut pages = store.files()?.list(&cx, below).await?;
@@ -358,7 +289,7 @@ async fn delete_folder(store: &Store, cx: &Context, key: &str) -> Result<u64> {
     if !key.ends_with('/') {
         let stat = cx.run(store.files()?.stat(&cx, Stat { key: key.to_owned() })).await;
         match stat {
-            Ok(_) => deleted += delete_keys(store, &cx, vec![key.to_owned()]).await?,
+            Ok(_) => deleted += store.delete(&cx, vec![key.to_owned()]).await?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(store.named(error, key)),
         }
@@ -374,22 +305,12 @@ async fn delete_folder(store: &Store, cx: &Context, key: &str) -> Result<u64> {
             })
             .collect();
         for some in keys.chunks(DELETE_KEYS_MAX) {
-            deleted += delete_keys(store, &cx, some.to_vec()).await?;
+            deleted += store.delete(&cx, some.to_vec()).await?;
         }
     }
     if deleted == 0 {
         let error = Error::new(ErrorKind::NotFound, "no file or folder of this name");
         return Err(store.named(error, key));
-    }
-    Ok(deleted)
-}
-
-/// Deletes each of the keys; the first failure is told after all were tried.
-async fn delete_keys(store: &Store, cx: &Context, keys: Vec<String>) -> Result<u64> {
-    let outcomes = cx.run(store.files()?.delete(cx, Delete { keys })).await?;
-    let deleted = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count() as u64;
-    for outcome in outcomes {
-        outcome.result.map_err(|error| store.named(error, &outcome.key))?;
     }
     Ok(deleted)
 }

@@ -1,31 +1,40 @@
 //! `orbit query`: one statement, its result in a format.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
-use orbit_core::{BatchStream, Context, Effect, Query, Truncation};
+use orbit_core::{BatchStream, Context, Effect, Operation, Query, Truncation};
 use orbit_engine::{Engine, Request};
 
 use super::statement;
-use crate::args::{Format, Global, QueryArgs};
-use crate::failure::{Result, note};
-use crate::output::{self, Outcome, Sink, Style};
+use crate::args::{Format, Global, Output, QueryArgs};
+use crate::failure::{Failure, Result, note};
+use crate::output::{self, Folder, Outcome, Sink, Style, Upload};
 use crate::session::{self, Session};
+use crate::store::Store;
 
 /// Runs it.
 pub(crate) fn run(global: &Global, args: QueryArgs) -> Result<()> {
-    let style = Style::choose(args.format, global.json, args.output.as_deref(), args.show.0)?;
+    if global.json && !args.partition_by.is_empty() {
+        let message = "--json is one answer; --format json writes files";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    // A folder's name tells no format.
+    let format = match (args.format, args.partition_by.as_slice()) {
+        (None, [_, ..]) => Some(Format::Parquet),
+        (format, _) => format,
+    };
+    let output = args.output.as_ref().map(Output::path);
+    let style = Style::choose(format, global.json, output, args.show.0)?;
     let sql = statement::text(&args.statement)?;
     session::run(global, |session| answer(session, args, sql, style))
 }
 
 async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) -> Result<()> {
-    let output = args.output.as_deref().unwrap_or(Path::new("-"));
-    let sink = Sink::open(output)?;
     let (cx, progress) = session.begin(args.limits.timeout);
+    let target = Target::of(&session, &cx, &args).await?;
     // Rows that stream to the same terminal would mix with the line.
-    let streams_to_terminal = sink.is_terminal() && style.format != Format::Table;
+    let streams_to_terminal = target.is_terminal() && style.format != Format::Table;
     if !streams_to_terminal && args.show.0.is_some() {
         progress.draw();
     }
@@ -37,9 +46,48 @@ async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) ->
             return Err(failure);
         }
     };
-    let outcome = output::pump(stream, style, sink, &progress).await?;
+    let outcome = match target {
+        Target::File(sink) => output::pump(stream, style, sink, &progress).await?,
+        Target::Folder(folder) => {
+            output::pump_parts(stream, style, folder, &args.partition_by, &progress).await?
+        }
+    };
     tell_end(&session, style, &outcome);
     Ok(())
+}
+
+/// Where the result goes.
+enum Target {
+    File(Sink),
+    Folder(Folder),
+}
+
+impl Target {
+    async fn of(session: &Session, cx: &Context, args: &QueryArgs) -> Result<Self> {
+        let in_parts = !args.partition_by.is_empty();
+        let file = match &args.output {
+            None => return Ok(Self::File(Sink::stdout())),
+            Some(Output::Local(path)) if in_parts => return Folder::local(path).map(Self::Folder),
+            Some(Output::Local(path)) => return Sink::open(path).map(Self::File),
+            Some(Output::Stored(file)) => file,
+        };
+        let store = Store::open(session, cx, &file.datasource).await?;
+        store.require_writes(Operation::Write)?;
+        if in_parts {
+            return Folder::stored(session, cx, store, &file.key).await.map(Self::Folder);
+        }
+        if file.key.is_empty() || file.key.ends_with('/') {
+            let message = "--output NAME:PATH must name a file, unless --partition-by is given";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        let store = Arc::new(store);
+        let upload = Upload::start(session, cx, &store, &file.key, args.force).await?;
+        Ok(Self::File(Sink::stored(upload)))
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Self::File(sink) if sink.is_terminal())
+    }
 }
 
 async fn open(
@@ -53,6 +101,7 @@ async fn open(
             sql,
             parameters: statement::parameters(&args.statement.parameters)?,
             limit_rows: args.limit,
+            clustered_by: args.partition_by.clone(),
             writes_allowed: args.write,
             paths_allowed: true,
         };

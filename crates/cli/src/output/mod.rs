@@ -9,9 +9,11 @@ mod json;
 mod layout;
 pub(crate) mod listing;
 mod parquet;
+mod partitioned;
 mod sink;
 mod table;
 pub(crate) mod text;
+mod upload;
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,8 +25,10 @@ use orbit_core::{BatchStream, Error, ErrorKind, QueryId, Summary, TallySnapshot}
 use std::collections::BTreeMap;
 
 pub(crate) use json::moved_json;
+pub(crate) use partitioned::{Folder, pump_parts};
 pub(crate) use sink::Sink;
 pub(crate) use text::type_name;
+pub(crate) use upload::Upload;
 
 use crate::args::Format;
 use crate::failure::{Failure, Result};
@@ -91,6 +95,14 @@ impl Style {
         Ok(Self { format, envelope, rows_shown })
     }
 
+    /// Formats in which a column is found by its name cannot hold two of one name.
+    fn check_columns(&self, schema: &Schema) -> Result<()> {
+        match self.format {
+            Format::Json | Format::Ndjson | Format::Parquet => unique_columns(schema),
+            Format::Table | Format::Csv | Format::Arrow => Ok(()),
+        }
+    }
+
     /// The writer for a sink.
     fn writer(&self, sink: &Sink) -> Box<dyn RowWriter> {
         match self.format {
@@ -124,16 +136,14 @@ pub(crate) async fn pump(
     }
     let mut writer = style.writer(&sink);
     let mut bytes = Vec::new();
-    if matches!(style.format, Format::Json | Format::Ndjson | Format::Parquet) {
-        unique_columns(&stream.schema())?;
-    }
+    style.check_columns(&stream.schema())?;
     let result = async {
         writer.begin(&stream.schema(), &mut bytes)?;
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             writer.batch(&batch, &mut bytes)?;
             progress.add_rows(batch.num_rows());
-            sink.write(&mut bytes)?;
+            sink.write(&mut bytes).await?;
         }
         let outcome = progress.outcome(stream.summary());
         writer.finish(&outcome, &mut bytes)?;
@@ -143,20 +153,19 @@ pub(crate) async fn pump(
     progress.clear();
     match outcome {
         Ok(outcome) => {
-            sink.write(&mut bytes)?;
-            sink.complete()?;
+            sink.write(&mut bytes).await?;
+            sink.complete().await?;
             Ok(outcome)
         }
         Err(failure) => {
             writer.fail(&failure, &mut bytes);
             // The first failure is the one to tell.
-            sink.write(&mut bytes).ok();
+            sink.write(&mut bytes).await.ok();
             Err(failure)
         }
     }
 }
 
-/// Formats in which a column is found by its name cannot hold two of one name.
 fn unique_columns(schema: &Schema) -> Result<()> {
     let mut names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     names.sort_unstable();

@@ -1,11 +1,13 @@
-//! Where bytes go: stdout, or a file that appears once it is complete.
+//! Where bytes go: stdout, or a file, here or of a datasource, that appears once it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::upload::Upload;
 use crate::failure::{Failure, Result};
 
 /// Where bytes go.
@@ -21,9 +23,16 @@ enum Target {
         partial: NamedTempFile,
         overwrite: bool,
     },
+    /// A file of a datasource.
+    Stored(Upload),
 }
 
 impl Sink {
+    /// A file of a datasource.
+    pub(crate) fn stored(upload: Upload) -> Self {
+        Self(Target::Stored(upload))
+    }
+
     /// Stdout.
     pub(crate) fn stdout() -> Self {
         Self(Target::Stdout)
@@ -75,7 +84,7 @@ impl Sink {
 
     /// Whether it can be read back as a file.
     pub(crate) fn is_file(&self) -> bool {
-        matches!(self.0, Target::Replaced { .. })
+        matches!(self.0, Target::Replaced { .. } | Target::Stored(_))
     }
 
     /// Whether a person looks at it.
@@ -93,8 +102,9 @@ impl Sink {
     }
 
     /// Writes and empties `bytes`.
-    pub(crate) fn write(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
+    pub(crate) async fn write(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
         let written = match &mut self.0 {
+            Target::Stored(upload) => return upload.write(mem::take(bytes)).await,
             Target::Stdout => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::output)
@@ -115,8 +125,12 @@ impl Sink {
     }
 
     /// Shows the file under its name.
-    pub(crate) fn complete(self) -> Result<()> {
-        let Target::Replaced { path, partial, overwrite } = self.0 else { return Ok(()) };
+    pub(crate) async fn complete(self) -> Result<()> {
+        let (path, partial, overwrite) = match self.0 {
+            Target::Stdout | Target::Direct(..) => return Ok(()),
+            Target::Stored(upload) => return upload.complete().await,
+            Target::Replaced { path, partial, overwrite } => (path, partial, overwrite),
+        };
         let shown =
             if overwrite { partial.persist(&path) } else { partial.persist_noclobber(&path) };
         match shown {

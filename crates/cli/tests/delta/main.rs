@@ -1,5 +1,5 @@
-//! `orbit delta` on local tables, each operation checked by delta-rs' Python wheel, and tables
-//! of the wheel read here.
+//! `orbit delta` on tables of this machine and of an S3 store alike, each operation checked by
+//! delta-rs' Python wheel, and tables of the wheel read here.
 #![expect(clippy::unwrap_used, reason = "a trial ends at the first surprise")]
 
 #[path = "../common/mod.rs"]
@@ -11,8 +11,11 @@ mod wheel;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use orbit_testkit::servers::{S3s, ServerError};
+use tokio::runtime::Runtime;
 
 use common::Place;
 use wheel::Wheel;
@@ -24,16 +27,47 @@ type Check = fn(&Desk);
 pub(crate) struct Desk {
     place: Place,
     wheel: Wheel,
+    /// What holds the tables of the datasource `drop`, where that is no local folder.
+    store: Option<S3s>,
 }
 
 impl Desk {
-    fn new(wheel: Wheel) -> Self {
-        Self { place: Place::lake(), wheel }
+    fn local(wheel: Wheel) -> Self {
+        Self { place: Place::lake(), wheel, store: None }
     }
 
-    /// Where a table of the datasource `drop` lies.
+    fn on_store(wheel: Wheel, runtime: &Runtime) -> Result<Self, ServerError> {
+        let (place, store) = (Place::lake(), runtime.block_on(S3s::start())?);
+        let config = format!(
+            "version: 1
+datasources:
+  lake:
+    type: local
+    path: lake
+  drop:
+    type: s3
+    bucket_name: {}
+    endpoint_url: {}
+    region: us-east-1
+    access_key: {}
+    secret_key: {}
+    allow_writes: true
+",
+            S3s::BUCKET,
+            store.endpoint(),
+            store.access_key(),
+            store.secret_key(),
+        );
+        place.write("datasources.yaml", &config);
+        Ok(Self { place, wheel, store: Some(store) })
+    }
+
+    /// Where a table of the datasource `drop` lies: the store keeps its keys as files.
     fn path(&self, table: &str) -> PathBuf {
-        self.place.path("drop").join(table)
+        match &self.store {
+            None => self.place.path("drop").join(table),
+            Some(store) => store.root().join(S3s::BUCKET).join(table),
+        }
     }
 
     /// Runs the program, which must do its work; answers what it printed.
@@ -65,15 +99,36 @@ impl Desk {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new().unwrap());
     let checks = [operations::CHECKS, layout::CHECKS, foreign::CHECKS].concat();
-    let trials = checks.into_iter().map(|(name, check): (&str, Check)| {
-        Trial::ignorable_test(name, move || match Wheel::find() {
-            Ok(wheel) => {
-                check(&Desk::new(wheel));
-                Ok(libtest_mimic::Completion::Completed)
-            }
-            Err(why) => wheel::missing(&why),
-        })
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let mut trials = Vec::new();
+    for (name, check) in checks {
+        trials.push(Trial::ignorable_test(name, move || {
+            on_desk(check, |wheel| Ok(Desk::local(wheel)))
+        }));
+        if cfg!(feature = "s3") {
+            let runtime = Arc::clone(&runtime);
+            trials.push(Trial::ignorable_test(format!("s3::{name}"), move || {
+                on_desk(check, |wheel| Desk::on_store(wheel, &runtime))
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn on_desk(
+    check: Check,
+    desk: impl FnOnce(Wheel) -> Result<Desk, ServerError>,
+) -> Result<Completion, Failed> {
+    let wheel = match Wheel::find() {
+        Ok(wheel) => wheel,
+        Err(why) => return wheel::missing(&why),
+    };
+    match desk(wheel) {
+        Ok(desk) => {
+            check(&desk);
+            Ok(Completion::Completed)
+        }
+        Err(missing) => missing.completion(),
+    }
 }

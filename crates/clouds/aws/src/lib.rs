@@ -3,16 +3,19 @@
 //! [`AwsAccess`] turns settings into the configuration of a client: credentials that renew
 //! themselves, a region, an HTTP client on rustls. [`send`] sends one request of any client
 //! within the limits of its caller, and answers with a [`Failure`] that has its facts.
+//! [`Call`] is a request without a client.
 //!
 //! The usual chain of credentials reads the variables and files that every tool of this cloud
 //! reads; nothing else here does.
 
 mod access;
+mod call;
 mod failure;
 mod load;
 mod send;
 
 pub use access::{AwsAccess, check_endpoint};
 pub use aws_config::SdkConfig;
+pub use call::{Call, element, moment};
 pub use failure::Failure;
 pub use send::{quiet, send};

@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use datafusion::datasource::file_format::csv::CsvDecoder;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,11 +19,12 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion_datasource::decoder::{DecoderDeserializer, deserialize_stream};
 use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 use orbit_core::{Error, ErrorKind};
 use regex::Regex;
 
 use super::arrow::select;
+use super::text::{self, Text};
 use crate::error::to_datafusion;
 
 /// Bytes within which the first line ends and the second begins.
@@ -40,8 +41,6 @@ pub(super) struct CsvOpener {
     pub(super) batch_rows: usize,
     pub(super) packing: FileCompressionType,
 }
-
-type Text = BoxStream<'static, Result<Bytes>>;
 
 impl CsvOpener {
     /// The columns of a file that has a first line of names, and its text from the start.
@@ -116,7 +115,8 @@ impl CsvOpener {
         }
         let decoder = DecoderDeserializer::new(CsvDecoder::new(reader.build_decoder()));
         let wanted = Arc::clone(&self.wanted);
-        let rows = deserialize_stream(text.fuse(), decoder).map_err(DataFusionError::from);
+        let rows =
+            deserialize_stream(text::in_lines(text).fuse(), decoder).map_err(DataFusionError::from);
         rows.map(move |batch| select(&batch?, &wanted)).boxed()
     }
 }
@@ -125,9 +125,8 @@ impl FileOpener for CsvOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let this = self.clone();
         Ok(Box::pin(async move {
-            let bytes = this.store.get(&file.object_meta.location).await?.into_stream();
-            let bytes = bytes.map_err(DataFusionError::from).boxed();
-            let text = this.packing.convert_stream(bytes)?;
+            let location = &file.object_meta.location;
+            let text = text::open(&*this.store, location, this.packing).await?;
             if !this.csv.has_header() {
                 let columns = Arc::clone(this.csv.table_schema().file_schema());
                 return Ok(this.rows(columns, text));

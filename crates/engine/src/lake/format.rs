@@ -16,6 +16,10 @@ use crate::{FileFormat, TableOptions};
 /// Rows from which the types of a text file are inferred, unless the configuration says.
 const INFER_ROWS_MAX: usize = 10_000;
 
+/// Bytes of a Parquet file's end that are read at first: what most footers fit, and little beside
+/// the rows of a small file.
+const FOOTER_BYTES: usize = 128 << 10;
+
 /// How the bytes of a text file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
@@ -78,30 +82,29 @@ impl DataFormat {
         }
     }
 
-    /// DataFusion's reader of it; `array` says that JSON files hold arrays.
-    ///
-    /// # Errors
-    /// `ConfigInvalid` for options that are not one byte long.
-    pub(crate) fn reader(
-        self,
-        options: &TableOptions,
-        array: bool,
-    ) -> Result<Arc<dyn DataFusionFormat>> {
-        let compression = match self.packing {
+    /// How DataFusion names the packing.
+    pub(crate) fn compression(self) -> FileCompressionType {
+        match self.packing {
             Packing::None => FileCompressionType::UNCOMPRESSED,
             Packing::Gzip => FileCompressionType::GZIP,
             Packing::Zstd => FileCompressionType::ZSTD,
-        };
-        let infer_rows_max = options.infer_rows_max.unwrap_or(INFER_ROWS_MAX);
+        }
+    }
+
+    /// DataFusion's reader of it.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for options that are not one byte long.
+    pub(crate) fn reader(self, options: &TableOptions) -> Result<Arc<dyn DataFusionFormat>> {
         Ok(match self.format {
-            FileFormat::Parquet | FileFormat::Delta => Arc::new(ParquetFormat::default()),
+            FileFormat::Parquet | FileFormat::Delta => {
+                Arc::new(ParquetFormat::default().with_metadata_size_hint(Some(FOOTER_BYTES)))
+            }
             FileFormat::Arrow => Arc::new(ArrowFormat),
             FileFormat::Json => Arc::new(
                 JsonFormat::default()
                     .with_options(JsonOptions::default())
-                    .with_newline_delimited(!array)
-                    .with_schema_infer_max_rec(infer_rows_max)
-                    .with_file_compression_type(compression),
+                    .with_file_compression_type(self.compression()),
             ),
             FileFormat::Csv | FileFormat::Tsv => {
                 let default = if self.format == FileFormat::Tsv { '\t' } else { ',' };
@@ -123,12 +126,16 @@ impl DataFormat {
                     .with_null_regex((!null_values.is_empty()).then(|| null_regex(null_values)))
                     // A quoted value may hold a line break, so a file is not cut at any of them.
                     .with_newlines_in_values(true)
-                    .with_schema_infer_max_rec(infer_rows_max)
-                    .with_file_compression_type(compression);
+                    .with_file_compression_type(self.compression());
                 Arc::new(csv)
             }
         })
     }
+}
+
+/// Rows from which the columns of a table of text files are inferred.
+pub(super) fn infer_rows_max(options: &TableOptions) -> usize {
+    options.infer_rows_max.unwrap_or(INFER_ROWS_MAX)
 }
 
 /// A pattern that matches exactly these texts, and the empty one.

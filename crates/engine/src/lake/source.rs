@@ -26,6 +26,7 @@ use regex::Regex;
 
 use super::arrow::ArrowOpener;
 use super::csv::CsvOpener;
+use super::json::{JsonOpener, Shape};
 use super::store::LakeStore;
 use crate::error::{of_file, to_datafusion};
 
@@ -36,6 +37,8 @@ pub(super) enum Reading {
     Plain,
     /// CSV, by the names of columns; these texts are NULL.
     Csv { null: Option<Regex> },
+    /// JSON, of this shape.
+    Json(Shape),
     /// Arrow IPC.
     Arrow,
 }
@@ -62,6 +65,7 @@ impl LakeSource {
         config: &FileScanConfig,
         wanted: SchemaRef,
     ) -> Arc<dyn FileOpener> {
+        let packing = config.file_compression_type;
         match (&self.reading, self.inner.downcast_ref::<CsvSource>()) {
             (Reading::Csv { null }, Some(csv)) => Arc::new(CsvOpener {
                 store,
@@ -69,7 +73,15 @@ impl LakeSource {
                 null: null.clone(),
                 wanted,
                 batch_rows: self.batch_rows,
-                packing: config.file_compression_type,
+                packing,
+            }),
+            (Reading::Json(shape), _) => Arc::new(JsonOpener {
+                store,
+                columns: Arc::clone(self.table_schema().file_schema()),
+                wanted,
+                shape: *shape,
+                batch_rows: self.batch_rows,
+                packing,
             }),
             _ => Arc::new(ArrowOpener { store, wanted }),
         }
@@ -128,7 +140,8 @@ impl FileSource for LakeSource {
     }
 
     fn supports_repartitioning(&self) -> bool {
-        self.inner.supports_repartitioning()
+        let is_whole = matches!(&self.reading, Reading::Json(shape) if !shape.is_lines);
+        !is_whole && self.inner.supports_repartitioning()
     }
 
     fn repartitioned(
@@ -138,6 +151,9 @@ impl FileSource for LakeSource {
         ordering: Option<LexOrdering>,
         config: &FileScanConfig,
     ) -> Result<Option<FileScanConfig>> {
+        if !self.supports_repartitioning() {
+            return Ok(None);
+        }
         self.inner.repartitioned(partitions, file_size_min, ordering, config)
     }
 

@@ -5,7 +5,7 @@
 //! content was listed: neither two users nor two versions of a file can share an entry, and a
 //! file that changed after it was listed is refused instead of half read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ use object_store::{
 use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
 use url::Url;
 
-use crate::error::{from_datafusion, inner, is_of_a_file};
+use crate::error::{from_datafusion, inner, is_of_a_file, is_of_parquet};
 
 /// Where the store of a query's files is registered.
 const URL: &str = "orbit://files/";
@@ -37,6 +37,8 @@ pub(crate) struct LakeStore {
     scopes: Mutex<HashMap<String, FileStore>>,
     /// The first failure of a read: readers of footers keep its words alone.
     fault: Mutex<Option<Error>>,
+    /// The files that were read, until it is clear that they are several.
+    read: Mutex<Vec<Path>>,
 }
 
 impl LakeStore {
@@ -84,11 +86,31 @@ impl LakeStore {
     /// The error of a plan that reads through this store: what a source said, where it did.
     pub(crate) fn explain(&self, error: DataFusionError) -> Error {
         let lost = is_of_a_file(&error);
+        let of_parquet = is_of_parquet(&error);
         let said = from_datafusion(error);
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_cause =
             |fault: &Error| lost || (said.datasource().is_none() && said.kind() == fault.kind());
-        fault.filter(is_cause).unwrap_or(said)
+        match fault.filter(is_cause) {
+            Some(fault) => fault,
+            None if of_parquet && said.datasource().is_none() => self.placed(said),
+            None => said,
+        }
+    }
+
+    /// Says where a Parquet file lies that cannot be decoded, as far as it is known: the decoder
+    /// does not tell which file it was.
+    fn placed(&self, error: Error) -> Error {
+        let names: BTreeSet<_> = self.scopes().into_values().collect();
+        let error = match (names.len(), names.first()) {
+            (1, Some(name)) => error.with_datasource(name.as_str()),
+            _ => error,
+        };
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match read.as_slice() {
+            [only] => error.with_context("file", Self::key(only.as_ref())),
+            _ => error,
+        }
     }
 
     /// Keeps what the source said of a read that failed.
@@ -109,6 +131,10 @@ impl LakeStore {
         let (Some(store), Some(tag), Some(key)) = (store, tag, key) else {
             return Err(unsupported("reading a file that was not listed"));
         };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.len() < 2 && !read.contains(location) {
+            read.push(location.clone());
+        }
         Ok((store.clone(), Path::parse(key)?, from_segment(tag)))
     }
 }

@@ -4,11 +4,9 @@
 //! one state, and nothing is listed again.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::slice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -29,49 +27,23 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::compute_all_files_statistics;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectStore;
 use orbit_core::{Error, ErrorKind, FileStore, Result};
 use regex::Regex;
 
-use super::arrow;
 use super::find::{FoundTable, Lake, TableData};
-use super::merge::Merged;
+use super::format::infer_rows_max;
+use super::infer::{Known, Opening, SchemaCache};
+use super::json::Shape;
+
 use super::partition::{self, PartitionColumns};
 use super::source::{LakeSource, Reading};
 use super::store::LakeStore;
-use crate::error::{from_datafusion, is_of_a_file, of_file, to_datafusion};
+use crate::error::{of_file, to_datafusion};
 use crate::{FileFormat, TableOptions};
 
 /// Files whose footers are read at once.
-const FOOTERS_MAX: usize = 32;
-
-/// Rows of each text file from which types are inferred, at least.
-const INFER_ROWS_MIN: usize = 100;
-
-/// Schemas that are kept.
-const SCHEMAS_MAX: usize = 4096;
-
-/// Bytes from which it is told whether a JSON file is an array.
-const JSON_PEEK_BYTES: u64 = 4096;
-
-/// The schemas of tables, as long as their files do not change.
-#[derive(Debug, Default)]
-pub(crate) struct SchemaCache(Mutex<HashMap<String, (u64, SchemaRef)>>);
-
-impl SchemaCache {
-    fn get(&self, table: &str, files: u64) -> Option<SchemaRef> {
-        let schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        schemas.get(table).filter(|(of, _)| *of == files).map(|(_, schema)| Arc::clone(schema))
-    }
-
-    fn put(&self, table: String, files: u64, schema: &SchemaRef) {
-        let mut schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if schemas.len() >= SCHEMAS_MAX {
-            schemas.clear();
-        }
-        schemas.insert(table, (files, Arc::clone(schema)));
-    }
-}
+pub(super) const FOOTERS_MAX: usize = 32;
 
 /// A table of files of one format.
 pub(crate) struct FileTable {
@@ -79,19 +51,9 @@ pub(crate) struct FileTable {
     files: Vec<PartitionedFile>,
     format: Arc<dyn DataFusionFormat>,
     kind: FileFormat,
+    /// Of JSON.
+    shape: Option<Shape>,
     table_schema: TableSchema,
-}
-
-/// A lake's table on the way to its schema.
-struct Opening<'a> {
-    lake: &'a Lake,
-    session: &'a dyn Session,
-    prefix: &'a str,
-    options: &'a TableOptions,
-    kind: FileFormat,
-    files: Arc<LakeStore>,
-    store: Arc<dyn ObjectStore>,
-    metas: Vec<ObjectMeta>,
 }
 
 impl FileTable {
@@ -119,14 +81,15 @@ impl FileTable {
             prefix,
             options: &found.options,
             kind: format.format,
+            packing: format.compression(),
+            infer_rows_max: infer_rows_max(&found.options),
             files: Arc::clone(store),
             store: Arc::clone(store) as Arc<dyn ObjectStore>,
             metas,
         };
-        let is_array = format.format == FileFormat::Json && opening.is_json_array().await?;
-        let reader = format.reader(&found.options, is_array)?;
-        let inferred = opening.schema(&*reader, scope, &found.parts, schemas).await?;
-        let file_schema = types.apply(&inferred, &columns)?;
+        let reader = format.reader(&found.options)?;
+        let Known { schema, shape } = opening.learn(&*reader, &found.parts, schemas).await?;
+        let file_schema = types.apply(&schema, &columns, shape.is_some())?;
         let parts = opening.metas.iter().zip(&keys).map(|(meta, key)| {
             let mut file = PartitionedFile::new_from_meta(meta.clone());
             file.partition_values = partition::values(key, &columns)?;
@@ -139,6 +102,7 @@ impl FileTable {
             datasource: lake.name().to_owned(),
             files: parts.collect::<Result<_>>()?,
             kind: format.format,
+            shape,
             format: reader,
             table_schema: TableSchema::builder(file_schema)
                 .with_table_partition_cols(fields.collect::<Vec<_>>())
@@ -226,6 +190,9 @@ impl FileTable {
     }
 
     fn text_reading(&self) -> DataFusionResult<Reading> {
+        if let Some(shape) = self.shape {
+            return Ok(Reading::Json(shape));
+        }
         let Some(csv) = self.format.downcast_ref::<CsvFormat>() else {
             return Ok(Reading::Plain);
         };
@@ -257,94 +224,6 @@ fn on_partitions(names: &[&str], filter: &Expr) -> bool {
     !names.is_empty() && expr_applicable_for_cols(names, filter)
 }
 
-impl Opening<'_> {
-    /// Whether the files are arrays of objects and not one object a line.
-    async fn is_json_array(&self) -> Result<bool> {
-        let Some(meta) = self.metas.iter().find(|m| m.size > 0) else { return Ok(false) };
-        if self.lake.datasource().facets().files.is_none() || meta.location.as_ref().ends_with('z')
-        {
-            return Ok(false);
-        }
-        let range = 0..meta.size.min(JSON_PEEK_BYTES);
-        let bytes = self.store.get_ranges(&meta.location, &[range]).await;
-        let bytes = bytes.map_err(|e| from_datafusion(e.into()))?;
-        let first = bytes.iter().flatten().find(|b| !b.is_ascii_whitespace());
-        Ok(first == Some(&b'['))
-    }
-
-    async fn schema(
-        &self,
-        format: &dyn DataFusionFormat,
-        scope: &str,
-        parts: &[String],
-        schemas: &SchemaCache,
-    ) -> Result<SchemaRef> {
-        let table = format!("{scope}/{}/{}/{:?}", self.prefix, parts.join("."), self.options);
-        let mut hasher = DefaultHasher::new();
-        for meta in &self.metas {
-            (meta.location.as_ref(), meta.size, meta.last_modified).hash(&mut hasher);
-        }
-        let files = hasher.finish();
-        if let Some(schema) = schemas.get(&table, files) {
-            return Ok(schema);
-        }
-        let schema = self.infer(format).await?;
-        schemas.put(table, files, &schema);
-        Ok(schema)
-    }
-
-    /// The schema that all files have in common.
-    async fn infer(&self, format: &dyn DataFusionFormat) -> Result<SchemaRef> {
-        if self.kind == FileFormat::Json {
-            let inferred = format.infer_schema(self.session, &self.store, &self.metas).await;
-            return inferred.map_err(|e| self.unreadable(e, &self.metas));
-        }
-        let csv = format.downcast_ref::<CsvFormat>().map(|csv| self.part_of_the_rows(csv));
-        let format = csv.as_ref().map_or(format, |csv| csv);
-        let mut merged = if csv.is_some() { Merged::of_text() } else { Merged::default() };
-        let mut schemas = stream::iter(&self.metas)
-            .map(|meta| async move {
-                let schema = match self.kind {
-                    FileFormat::Arrow => arrow::schema(&*self.store, meta).await,
-                    _ => {
-                        format.infer_schema(self.session, &self.store, slice::from_ref(meta)).await
-                    }
-                };
-                schema.map_err(|e| self.unreadable(e, slice::from_ref(meta)))
-            })
-            .boxed()
-            .buffered(FOOTERS_MAX);
-        while let Some(schema) = schemas.try_next().await? {
-            merged.add(&schema).map_err(|e| self.placed(e, &self.metas))?;
-        }
-        Ok(merged.finish())
-    }
-
-    /// The format for inferring types from each file: all have names, and share the rows.
-    fn part_of_the_rows(&self, csv: &CsvFormat) -> CsvFormat {
-        let options = csv.options().clone();
-        let rows_max = options.schema_infer_max_rec.unwrap_or(INFER_ROWS_MIN);
-        let rows = (rows_max / self.metas.len().max(1)).max(INFER_ROWS_MIN).min(rows_max);
-        CsvFormat::default().with_options(options).with_schema_infer_max_rec(rows)
-    }
-
-    /// Says which of the table's files could not be read.
-    fn unreadable(&self, error: DataFusionError, metas: &[ObjectMeta]) -> Error {
-        if is_of_a_file(&error) {
-            return self.placed(self.files.explain(error), metas);
-        }
-        self.placed(of_file(&error), metas)
-    }
-
-    fn placed(&self, error: Error, metas: &[ObjectMeta]) -> Error {
-        let error = error.with_datasource(self.lake.name());
-        match metas {
-            [meta] => error.with_context("file", LakeStore::key(meta.location.as_ref())),
-            _ => error.with_context("folder", self.prefix),
-        }
-    }
-}
-
 /// The types that the configuration names for a table's columns.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredTypes {
@@ -355,10 +234,22 @@ pub(crate) struct DeclaredTypes {
 }
 
 impl DeclaredTypes {
-    /// The schema of the files with the declared types, without the columns of folder names.
-    fn apply(&self, inferred: &Schema, partitions: &PartitionColumns) -> Result<SchemaRef> {
-        for name in self.columns.keys() {
-            if inferred.field_with_name(name).is_err() {
+    /// The schema of the files with the declared types, without the columns of folder names;
+    /// one that was not seen is added, where rows may have it further on.
+    fn apply(
+        &self,
+        inferred: &Schema,
+        partitions: &PartitionColumns,
+        may_add: bool,
+    ) -> Result<SchemaRef> {
+        let mut added = Vec::new();
+        for (name, data_type) in &self.columns {
+            if inferred.field_with_name(name).is_ok() {
+                continue;
+            }
+            if may_add {
+                added.push(Arc::new(Field::new(name, data_type.clone(), true)));
+            } else {
                 let message =
                     format!("the configuration types a column `{name}` that is not there");
                 return Err(Error::new(ErrorKind::ConfigInvalid, message));
@@ -374,7 +265,7 @@ impl DeclaredTypes {
                 None => Arc::clone(field),
             }
         });
-        let fields: Vec<FieldRef> = fields.collect();
+        let fields: Vec<FieldRef> = fields.chain(added).collect();
         Ok(Arc::new(Schema::new_with_metadata(fields, inferred.metadata().clone())))
     }
 }

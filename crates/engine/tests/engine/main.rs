@@ -14,5 +14,7 @@ mod lake;
 mod names;
 mod pushdown;
 mod run;
+mod store;
 mod support;
+mod texts;
 mod writes;

@@ -14,6 +14,7 @@ use orbit_core::{
     Settings, Target,
 };
 use orbit_engine::{Engine, EngineOptions, Request, TableOptions};
+use orbit_testkit::responders::Bucket;
 use orbit_testkit::scripted::{self, NoLayers, Scripted};
 use orbit_testkit::settings;
 use parquet::arrow::ArrowWriter;
@@ -43,6 +44,7 @@ pub(crate) struct Setup {
 enum Entry {
     Scripted(Node),
     Folder(String),
+    Bucket(Node),
 }
 
 impl Setup {
@@ -62,6 +64,19 @@ impl Setup {
         self.entry(name, Entry::Folder(path.display().to_string()), false)
     }
 
+    /// A bucket, read with an access key.
+    pub(crate) fn bucket(self, name: &str, bucket: &Bucket, access_key: &str) -> Self {
+        let text = |value: &str| Node::text(value, Origin::Default);
+        let node = settings::map([
+            ("bucket_name", text(Bucket::NAME)),
+            ("endpoint_url", text(&bucket.endpoint())),
+            ("region", text("us-east-1")),
+            ("access_key", text(access_key)),
+            ("secret_key", text("any secret")),
+        ]);
+        self.entry(name, Entry::Bucket(node), false)
+    }
+
     /// A table that the configuration names.
     pub(crate) fn table(mut self, datasource: &str, name: &str, options: TableOptions) -> Self {
         self.tables.entry(datasource.to_owned()).or_default().insert(name.to_owned(), options);
@@ -74,11 +89,13 @@ impl Setup {
     }
 
     pub(crate) fn build(self) -> Engine {
-        let registry = Registry::new([&scripted::BACKEND, &orbit_local::BACKEND]).unwrap();
+        let registry =
+            Registry::new([&scripted::BACKEND, &orbit_local::BACKEND, &orbit_s3::BACKEND]).unwrap();
         let mut datasources = Datasources::builder(registry, Instances::default());
         for (name, entry, writable) in self.entries {
             let (backend, node) = match entry {
                 Entry::Scripted(node) => (&scripted::BACKEND, node),
+                Entry::Bucket(node) => (&orbit_s3::BACKEND, node),
                 Entry::Folder(path) => {
                     let path = Node::text(path, Origin::Default);
                     (&orbit_local::BACKEND, settings::map([("path", path)]))

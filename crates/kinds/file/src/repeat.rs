@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use orbit_core::{Context, Error, Event, Result, Retry};
+use futures::FutureExt;
+use orbit_core::{Context, Error, Event, Result, Retry, RetryBackoff};
 
-/// How long the first repeated request waits; each one after it waits twice as long.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// How long a repeated request waits.
+const BACKOFF: RetryBackoff =
+    RetryBackoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
-/// How long a repeated request waits at most.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How long a store may ask to be left alone; when it asks for more, the request has failed.
+const ASKED_MAX: Duration = Duration::from_secs(60);
 
 /// Sends a request, and up to `attempts_max` times again when its error says that this may help:
 /// a page, a range, a part, of which one operation has many.
@@ -49,18 +51,15 @@ impl Backoff {
     /// Waits until the next attempt, or gives up with the error.
     pub(crate) async fn wait(&mut self, cx: &Context, error: Error) -> Result<()> {
         let Retry::After(asked) = error.retry() else { return Err(error) };
-        if self.failed >= self.attempts_max {
+        let wait = BACKOFF.wait(self.failed + 1).saturating_add(asked);
+        let out_of_time = cx.remaining().is_some_and(|left| left <= wait);
+        let spent = self.failed >= self.attempts_max || asked > ASKED_MAX || out_of_time;
+        if spent || !cx.pay_for_retry(&error) {
             return Err(error.with_retry(Retry::Exhausted));
         }
-        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failed.min(16)).min(BACKOFF_MAX);
         self.failed += 1;
         cx.report(Event::Retried);
-        let wait = asked.max(backoff);
-        cx.run(async {
-            tokio::time::sleep(wait).await;
-            Ok(())
-        })
-        .await
+        cx.run(tokio::time::sleep(wait).map(Ok)).await
     }
 }
 
@@ -91,5 +90,8 @@ mod tests {
         assert_eq!((sent, answer.unwrap_err().retry()), (3, Retry::Exhausted));
         let (sent, answer) = attempts(Retry::Never, 2, 3).await;
         assert_eq!((sent, answer.unwrap_err().retry()), (1, Retry::Never));
+        let later = Retry::After(Duration::from_secs(3600));
+        let (sent, answer) = attempts(later, 2, 3).await;
+        assert_eq!((sent, answer.unwrap_err().retry()), (1, Retry::Exhausted));
     }
 }

@@ -140,7 +140,8 @@ impl Client {
             };
             let wait = failed.wait.unwrap_or_else(|| self.retry.wait(attempt));
             let too_long = waited.saturating_add(wait) > self.retry.wait_total_max;
-            if !failed.again || attempt >= self.retry.attempts_max || too_long {
+            let spent = !failed.again || attempt >= self.retry.attempts_max || too_long;
+            if spent || !cx.pay_for_retry(&failed.error) {
                 return Err(gave_up(failed, attempt));
             }
             waited += wait;

@@ -3,8 +3,8 @@
 //! A backend of this kind speaks its vendor's requests and leaves to this crate what every such
 //! API needs alike: one client with its pool and limits, repeating what cannot start work
 //! twice, credentials that are renewed once for all who wait, cancelling what a caller left
-//! behind, waiting with back-off, chunks that are fetched in parallel and delivered in order,
-//! Arrow IPC, and SQL rendered from a [`SqlDialect`](orbit_core::SqlDialect).
+//! behind, waiting with back-off, tokens by client credentials, chunks that are fetched in
+//! parallel and delivered in order, and Arrow IPC.
 
 mod answer;
 mod cancels;
@@ -12,9 +12,10 @@ mod chunks;
 mod client;
 mod credential;
 mod ipc;
+mod oauth;
 mod poll;
-mod render;
 mod retry;
+mod rows;
 mod settings;
 
 pub use answer::Answer;
@@ -23,10 +24,11 @@ pub use chunks::{Chunk, ChunkLimits, in_order};
 pub use client::{Call, Client, ClientOptions, Repeat};
 pub use credential::{Kept, Renewing};
 pub use ipc::{Decoded, decode_ipc, inflate, off_the_workers};
+pub use oauth::{Oauth, OauthSettings};
 pub use poll::{Backoff, Progress, poll_until};
-pub use render::{LiteralForm, Renderer};
 pub use reqwest::header;
 pub use reqwest::{Method, StatusCode};
 pub use retry::{RetryPolicy, retry_after};
+pub use rows::{all_there, until_the_end, without_columns};
 pub use settings::{ProxySettings, TlsSettings};
 pub use url::Url;

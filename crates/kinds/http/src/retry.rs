@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use rand::Rng;
+use orbit_core::RetryBackoff;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// Bounds on repeating one request.
@@ -30,11 +30,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after attempt number `attempt` (from one), drawn anew each time so that many
-    /// clients do not come back together.
+    /// The wait after attempt number `attempt` (from one).
     pub(crate) fn wait(&self, attempt: u32) -> Duration {
-        let doubled = self.wait_first.saturating_mul(1 << attempt.saturating_sub(1).min(16));
-        doubled.min(self.wait_max).mul_f64(rand::rng().random_range(0.0..=1.0))
+        RetryBackoff { first: self.wait_first, max: self.wait_max }.wait(attempt)
     }
 }
 
@@ -89,15 +87,6 @@ mod tests {
         assert_eq!(past, Some(Duration::ZERO));
         for value in ["", "soon", "-1", "NaN", "inf", "1e300"] {
             assert_eq!(asked("retry-after", value), None, "{value}");
-        }
-    }
-
-    #[test]
-    fn waits_grow_and_are_bounded() {
-        let policy = RetryPolicy::default();
-        for attempt in 1..100 {
-            let bound = policy.wait_first * 2_u32.pow(attempt.min(17) - 1);
-            assert!(policy.wait(attempt) <= bound.min(policy.wait_max));
         }
     }
 }

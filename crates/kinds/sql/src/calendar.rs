@@ -7,21 +7,22 @@ pub const DAY_US: i64 = 86_400_000_000;
 ///
 /// `None` for a month or day that no calendar has, or a year too far away.
 pub fn days(year: i64, month: u32, day: u32) -> Option<i64> {
-    const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = *LENGTHS.get(month.checked_sub(1)? as usize)?;
-    let length = if month == 2 && leap { 29 } else { length };
-    if day == 0 || day > length || year.unsigned_abs() > 10_000_000 {
+    const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    // Years begin in March here, so that the leap day is the last of its year.
+    const BEFORE: [u32; 12] = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275];
+    let index = month.checked_sub(1)? as usize;
+    if day == 0 || day > *LENGTHS.get(index)? || year.unsigned_abs() > 10_000_000 {
         return None;
     }
-    // Years begin in March here, so that the leap day is the last of its year.
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let month_from_march = i64::from((month + 9) % 12);
-    let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
+    let leap = || year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if month == 2 && day == 29 && !leap() {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year } as i32;
+    let (era, year_of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400) as u32);
+    let day_of_year = *BEFORE.get(index)? + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    Some(i64::from(era) * 146_097 + i64::from(day_of_era) - 719_468)
 }
 
 /// Year (astronomical), month and day of `days` since 1970.

@@ -7,17 +7,25 @@ use arrow_array::types::{
     Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_schema::{DataType, TimeUnit};
-use orbit_core::{Error, ErrorKind, Result};
+use orbit_core::{BooleanForm, Error, ErrorKind, Result, SqlForms};
 
-use crate::SqlForms;
 use crate::calendar::{DAY_US, write_date, write_time};
+
+/// How a source writes types and bytes.
+pub trait ValueForms: SqlForms {
+    /// Its name for a type, such as `numeric(18,2)`; none when it has no such type.
+    fn type_name(&self, data_type: &DataType) -> Option<String>;
+
+    /// Bytes as an expression; none when it has no bytes.
+    fn binary_literal(&self, bytes: &[u8]) -> Option<String>;
+}
 
 /// A value as a literal that takes its type from where it stands: compared with a column, or
 /// put into one. Numbers stand bare, everything else is quoted.
 ///
 /// # Errors
 /// `Unsupported` for a type without a literal, `QueryInvalid` for text with a NUL character.
-pub fn plain_literal(forms: &dyn SqlForms, array: &dyn Array, index: usize) -> Result<String> {
+pub fn plain_literal(forms: &dyn ValueForms, array: &dyn Array, index: usize) -> Result<String> {
     if array.is_null(index) {
         return Ok("NULL".to_owned());
     }
@@ -30,11 +38,11 @@ pub fn plain_literal(forms: &dyn SqlForms, array: &dyn Array, index: usize) -> R
             let bytes = array.as_binary::<i64>().value(index);
             forms.binary_literal(bytes).ok_or_else(|| unsupported(array.data_type()))
         }
-        DataType::Boolean => Ok(forms.boolean_literal(array.as_boolean().value(index)).to_owned()),
+        DataType::Boolean => Ok(boolean(forms, array.as_boolean().value(index)).to_owned()),
         data_type => {
             let text = written(array, index)?;
             let bare = data_type.is_integer() || matches!(data_type, DataType::Decimal128(..));
-            if bare { Ok(text) } else { text_literal(forms, &text) }
+            if bare { Ok(text) } else { forms.dialect().text(&text) }
         }
     }
 }
@@ -43,7 +51,7 @@ pub fn plain_literal(forms: &dyn SqlForms, array: &dyn Array, index: usize) -> R
 ///
 /// # Errors
 /// As for [`plain_literal`], and `Unsupported` for a type that the source does not have.
-pub fn typed_literal(forms: &dyn SqlForms, array: &dyn Array, index: usize) -> Result<String> {
+pub fn typed_literal(forms: &dyn ValueForms, array: &dyn Array, index: usize) -> Result<String> {
     let data_type = array.data_type();
     let name = forms.type_name(data_type).ok_or_else(|| unsupported(data_type))?;
     let plain = plain_literal(forms, array, index)?;
@@ -52,30 +60,50 @@ pub fn typed_literal(forms: &dyn SqlForms, array: &dyn Array, index: usize) -> R
     Ok(format!("CAST({plain} AS {name})"))
 }
 
-/// Text as a literal.
-///
-/// # Errors
-/// `QueryInvalid` for a NUL character, which no such source holds.
-pub fn text_literal(forms: &dyn SqlForms, text: &str) -> Result<String> {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('\'');
-    for c in text.chars() {
-        match c {
-            '\0' => {
-                let message = "text with a NUL character cannot be sent to this source";
-                return Err(Error::new(ErrorKind::QueryInvalid, message));
-            }
-            '\'' => out.push_str("''"),
-            '\\' if forms.dialect().backslash_escapes => out.push_str("\\\\"),
-            c => out.push(c),
-        }
+fn boolean(forms: &dyn ValueForms, value: bool) -> &'static str {
+    match (forms.dialect().boolean, value) {
+        (BooleanForm::Keyword, true) => "TRUE",
+        (BooleanForm::Keyword, false) => "FALSE",
+        (BooleanForm::Bit, true) => "1",
+        (BooleanForm::Bit, false) => "0",
     }
-    out.push('\'');
-    Ok(out)
 }
 
 fn unsupported(data_type: &DataType) -> Error {
     Error::new(ErrorKind::Unsupported, format!("this source has no values of the type {data_type}"))
+}
+
+/// Appends a value to a line of delimited text as PostgreSQL and its kin write it: `\N` for NULL,
+/// a backslash before whatever would end the value.
+///
+/// # Errors
+/// `Unsupported` for bytes and types without a text, `DataInvalid` for a NUL character.
+pub fn append_delimited(
+    array: &dyn Array,
+    index: usize,
+    delimiter: char,
+    out: &mut String,
+) -> Result<()> {
+    if array.is_null(index) {
+        out.push_str("\\N");
+        return Ok(());
+    }
+    if let Some(truths) = array.as_boolean_opt() {
+        out.push(if truths.value(index) { 't' } else { 'f' });
+        return Ok(());
+    }
+    for c in written(array, index)?.chars() {
+        match c {
+            '\0' => {
+                let message = "text with a NUL character cannot be sent to this source";
+                return Err(Error::new(ErrorKind::DataInvalid, message));
+            }
+            '\\' | '\n' | '\r' => out.extend(['\\', c]),
+            c if c == delimiter => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    Ok(())
 }
 
 /// The value's text, without quotes.

@@ -113,8 +113,10 @@ pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Fit<i128> {
     }
     let value = if whole.len() + kept <= 18 {
         let mut value = 0_i64;
-        for byte in whole.iter().chain(kept_digits) {
-            value = value * 10 + digit(*byte)?;
+        for part in [whole, kept_digits] {
+            for byte in part {
+                value = value * 10 + digit(*byte)?;
+            }
         }
         for _ in kept_digits.len()..kept {
             value *= 10;
@@ -193,6 +195,9 @@ fn before_christ(text: &[u8]) -> (&[u8], bool) {
 
 #[inline]
 fn date(text: &[u8]) -> Fit<i64> {
+    if let Some(day) = <&[u8; 10]>::try_from(text).ok().and_then(usual_date) {
+        return Ok(day);
+    }
     let (text, before_christ) = before_christ(text);
     plain_date(text, before_christ)
 }
@@ -229,9 +234,43 @@ fn time(text: &[u8]) -> Fit<i64> {
     if us >= DAY_US { Err(Misfit::OutOfRange) } else { Ok(us) }
 }
 
+/// Two digits, if they are.
+#[inline]
+fn pair(a: &u8, b: &u8) -> Option<i64> {
+    two(&[*a, *b]).ok()
+}
+
+/// A date of a year of four digits, which nearly all are; none for others.
+#[inline]
+fn usual_date(text: &[u8; 10]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
+    let year = pair(y1, y2)? * 100 + pair(y3, y4)?;
+    days(year, pair(m1, m2)? as u32, pair(d1, d2)? as u32)
+}
+
+/// A moment of a year of four digits without a zone, which nearly all are; none for others.
+#[inline]
+fn usual_timestamp(text: &[u8]) -> Option<i64> {
+    let (head, clock) = text.split_first_chunk::<10>()?;
+    let (clock, rest) = clock.split_first_chunk::<9>()?;
+    let [b' ', h1, h2, b':', n1, n2, b':', s1, s2] = clock else { return None };
+    let day = usual_date(head)?;
+    let seconds = (pair(h1, h2)? * 60 + pair(n1, n2)?) * 60 + pair(s1, s2)?;
+    let us = match rest {
+        _ if seconds * 1_000_000 >= DAY_US => return None,
+        [] => 0,
+        [b'.', digits @ ..] => fraction(digits).ok()?,
+        _ => return None,
+    };
+    Some(day * DAY_US + seconds * 1_000_000 + us)
+}
+
 /// A moment, `2026-11-22 12:34:56.789+00`, as microseconds since 1970 in UTC.
 #[inline]
 fn timestamp(text: &[u8]) -> Fit<i64> {
+    if let Some(us) = usual_timestamp(text) {
+        return Ok(us);
+    }
     let (text, before_christ) = before_christ(text);
     let Some(space) = text.iter().position(|b| *b == b' ') else { return Err(infinite(text)) };
     let day = plain_date(&text[..space], before_christ)?;

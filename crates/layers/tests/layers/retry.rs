@@ -63,7 +63,7 @@ async fn only_what_reads_is_repeated() {
 async fn a_part_that_lies_ready_is_read_again() {
     let source = failing();
     let lake = stacked(LayerSettings::default(), &source);
-    let place = PartitionSource::Statement { id: "q1".to_owned(), index: 0 };
+    let place = PartitionSource::Statement { id: "q1".to_owned(), pieces: 0..1 };
     let partition = Partition { source: place, rows: None };
     let schema = Arc::new(arrow_schema::Schema::empty());
     let request = PartitionRead { schema, partition };
@@ -240,6 +240,23 @@ async fn many_callers_share_one_budget() {
     }
     assert_eq!(reasons, ["attempts", "attempts", "budget", "budget"]);
     assert_eq!(source.count(), 3 + 3 + 1 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_source_repeats_by_itself_is_paid_from_the_same_budget() {
+    for operation in [Operation::Read, Operation::Write] {
+        let source = Scripted::new(|n| match n {
+            0 => Step::Repeat(passing(ErrorKind::Unavailable)),
+            _ => Step::Fail(passing(ErrorKind::Unavailable)),
+        });
+        let lake = stacked(poor(20, 0), &source);
+        let tally = Arc::new(Tally::default());
+        let cx = Context::builder().reporter(Arc::clone(&tally) as _).build();
+        run(lake.as_ref(), &cx, operation).await.unwrap_err();
+        assert_eq!(tally.snapshot()["lake"].retries, 4, "{operation}");
+        let error = run(lake.as_ref(), &cx, Operation::Stat).await.unwrap_err();
+        assert!(error.context().any(|c| c == ("out_of", "budget")), "{operation}: {error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

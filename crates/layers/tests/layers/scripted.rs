@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Items(Vec<Item>),
     /// Fails.
     Fail(Error),
+    /// Repeats a request of its own as long as it may, then fails.
+    Repeat(Error),
     /// Never answers.
     Silent,
     /// Reports progress each second for so many seconds, then answers.
@@ -137,6 +139,12 @@ impl Scripted {
         match (self.script)(call) {
             Step::Items(items) => Ok(items),
             Step::Fail(error) => Err(error),
+            Step::Repeat(error) => {
+                while cx.pay_for_retry(&error) {
+                    cx.report(Event::Retried);
+                }
+                Err(error.with_retry(Retry::Exhausted))
+            }
             Step::Silent => std::future::pending().await,
             Step::Busy(seconds) => {
                 for done in 0..seconds {

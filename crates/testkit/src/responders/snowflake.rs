@@ -2,7 +2,7 @@
 //! are renewed, statements that run for a while, results in pieces behind links.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::http::{HttpReply, HttpRequest, HttpServer};
+
+/// How compressed bytes begin.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What a statement answers.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +24,8 @@ pub struct Answer {
     pub inline: Bytes,
     /// The other rows: an IPC stream and how many rows are promised in it.
     pub chunks: Vec<(Bytes, u64)>,
+    /// How long each of them is when it is not compressed; none is as long as it is.
+    pub chunk_bytes: Option<u64>,
     /// How many rows are promised in all.
     pub total: u64,
     /// How often it is not done yet when asked for.
@@ -147,7 +152,7 @@ fn respond(shared: &Shared, request: &HttpRequest) -> HttpReply {
         }
         return reply;
     }
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let body = body(request);
     match request.path.as_str() {
         "/session/v1/login-request" => {
             state.seen.logins.push(body["data"].clone());
@@ -192,7 +197,7 @@ impl State {
     }
 
     fn abort(&mut self, request: &HttpRequest) {
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let body = body(request);
         match body["requestId"].as_str() {
             Some(id) => self.seen.aborted.push(id.to_owned()),
             None => {
@@ -249,7 +254,11 @@ impl State {
                 "http://{host}/chunk/{id}/{index}?generation={generation}&signature=link-canary"
             )
         };
-        let chunk = |(index, (body, rows)): (usize, &(Bytes, u64))| json!({ "url": link(index), "rowCount": rows, "uncompressedSize": body.len() });
+        let chunk = |(index, (body, rows)): (usize, &(Bytes, u64))| {
+            let bytes = answer.chunk_bytes.unwrap_or(body.len() as u64);
+            json!({ "url": link(index), "rowCount": rows, "uncompressedSize": bytes,
+                "compressedSize": body.len() })
+        };
         let chunks: Vec<_> = answer.chunks.iter().enumerate().map(chunk).collect();
         let mut data = json!({
             "queryId": id,
@@ -278,10 +287,24 @@ impl State {
         let index = parts.next().and_then(|index| index.parse::<usize>().ok());
         let answer = id.and_then(|id| self.answers.values().nth(id));
         match answer.zip(index).and_then(|(answer, index)| answer.chunks.get(index)) {
+            // As the stores tell it, and some clients need to hear.
+            Some((body, _)) if body.starts_with(&GZIP) => {
+                HttpReply::new(200, body.clone()).with_header("content-encoding", "gzip")
+            }
             Some((body, _)) => HttpReply::new(200, body.clone()),
             None => HttpReply::new(404, ""),
         }
     }
+}
+
+/// What was sent, which some clients compress.
+fn body(request: &HttpRequest) -> Value {
+    let mut plain = Vec::new();
+    let body = match flate2::read::GzDecoder::new(request.body.as_ref()).read_to_end(&mut plain) {
+        Ok(_) => &plain,
+        Err(_) => request.body.as_ref(),
+    };
+    serde_json::from_slice(body).unwrap_or_default()
 }
 
 fn success(data: &Value) -> HttpReply {

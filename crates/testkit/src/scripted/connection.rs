@@ -133,12 +133,12 @@ impl Connection {
     }
 
     fn partition_of(&self, request: &PartitionRead) -> Result<RecordBatch> {
-        let PartitionSource::Statement { id, index } = &request.partition.source else {
+        let PartitionSource::Statement { id, pieces } = &request.partition.source else {
             return Err(Error::new(ErrorKind::QueryInvalid, "the part is not of this source"));
         };
         let state = self.source.state();
         let parts = state.results.get(id);
-        let part = parts.and_then(|p| p.get(usize::try_from(*index).ok()?)).cloned();
+        let part = parts.and_then(|p| p.get(usize::try_from(pieces.start).ok()?)).cloned();
         part.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such part"))
     }
 }
@@ -250,6 +250,7 @@ impl SqlDatasource for Connection {
             rows: capability.rows.then(|| exact(rows.num_rows() as u64)),
             bytes: capability.bytes.then(|| bound(rows.get_array_memory_size() as u64)),
             cost_usd: None,
+            rate: None,
         })
     }
 
@@ -267,11 +268,11 @@ impl SqlDatasource for Connection {
             .step_by(size)
             .map(|from| rows.slice(from, size.min(rows.num_rows() - from)))
             .collect();
-        let partition = |(index, part): (usize, &RecordBatch)| Partition {
-            source: PartitionSource::Statement { id: work.id.clone(), index: index as u64 },
+        let partition = |(index, part): (u64, &RecordBatch)| Partition {
+            source: PartitionSource::Statement { id: work.id.clone(), pieces: index..index + 1 },
             rows: Some(part.num_rows() as u64),
         };
-        let partitions = parts.iter().enumerate().map(partition).collect();
+        let partitions = (0..).zip(&parts).map(partition).collect();
         self.source.state().results.insert(work.id.clone(), parts);
         work.end(&Ok(()));
         Ok(PartitionSet {

@@ -14,10 +14,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The one database and schema that there are.
 const DATABASE: &str = "ORBIT";
 const SCHEMA: &str = "PUBLIC";
+/// Has a byte for each request.
+const REQUESTS: &str = "requests";
 
-/// Serves on the port that is its argument. A null among bound values is let through, which the
-/// server itself takes for a text and fails on; and requests are taken one by one, since it
-/// refuses a second statement of a session, which the service runs beside the first.
+/// Serves on the port that is its first argument and counts requests in the file that is its
+/// second, a byte for each. A null among bound values is let through, which the server itself
+/// takes for a text and fails on; and requests are taken one by one, since it refuses a second
+/// statement of a session, which the service runs beside the first.
 const SERVE: &str = r"
 import asyncio
 import sys
@@ -25,9 +28,13 @@ import uvicorn
 import fakesnow.server as server
 
 alone = asyncio.Lock()
+count = open(sys.argv[2], 'ab', buffering=0)
 
 async def one_by_one(scope, receive, send):
-    async with alone if scope['type'] == 'http' else asyncio.Lock():
+    if scope['type'] != 'http':
+        return await server.app(scope, receive, send)
+    count.write(b'.')
+    async with alone:
         await server.app(scope, receive, send)
 
 read = server.from_binding
@@ -75,7 +82,8 @@ impl Fakesnow {
         let scratch = scratch.map_err(|e| ServerError::failed("making a temporary folder", e))?;
         let port = free_port()?;
         let mut command = Command::new(&python);
-        command.args(["-c", SERVE]).arg(port.to_string()).current_dir(scratch.path());
+        command.args(["-c", SERVE]).arg(port.to_string()).arg(scratch.path().join(REQUESTS));
+        command.current_dir(scratch.path());
         let launch = Launch {
             name: "fakesnow".to_owned(),
             command,
@@ -98,6 +106,15 @@ impl Fakesnow {
     /// The names of database and schema, outermost first.
     pub fn parent(&self) -> [&'static str; 2] {
         [DATABASE, SCHEMA]
+    }
+
+    /// How many requests there were.
+    ///
+    /// # Errors
+    /// `Failed` when they were not counted.
+    pub fn requests(&self) -> Result<u64, ServerError> {
+        let counted = std::fs::metadata(self.scratch.path().join(REQUESTS));
+        Ok(counted.map_err(|e| ServerError::failed("counting requests", e))?.len())
     }
 
     /// Runs statements through the vendor's own client.

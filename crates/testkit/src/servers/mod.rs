@@ -4,6 +4,7 @@
 //! unless `ORBIT_TEST_REQUIRE=all` makes that a failure.
 
 mod account;
+mod certificates;
 mod command;
 mod duckdb;
 mod fakesnow;
@@ -15,12 +16,14 @@ mod proxy;
 mod redshift_wire;
 mod s3s;
 mod server;
+mod snowflake_wire;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use libtest_mimic::{Completion, Failed};
 
+pub use certificates::Certificates;
 pub use command::{find_program, run_to_end};
 pub use duckdb::Duckdb;
 pub use fakesnow::Fakesnow;
@@ -33,6 +36,7 @@ pub use redshift_wire::{REDSHIFT_CATALOG, RedshiftWire};
 pub use s3s::S3s;
 use server::listens;
 pub use server::{Launch, Server, free_port};
+pub use snowflake_wire::SnowflakeWire;
 
 /// Set to `all`, a missing server is a failure.
 const REQUIRE: &str = "ORBIT_TEST_REQUIRE";

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::account::Account;
 use super::{Launch, Server, ServerError, find_program, free_port, run_to_end};
 
+/// The server's own words, in the scratch folder.
+const LOG: &str = "server.log";
 const MAJOR: &str = "15";
 const SUPERUSER: &str = "orbit";
 const INITDB_TIMEOUT: Duration = Duration::from_secs(60);
@@ -56,7 +58,7 @@ impl Postgres {
         let launch = Launch {
             name: "PostgreSQL".to_string(),
             command,
-            log: scratch.path().join("server.log"),
+            log: scratch.path().join(LOG),
             ready_timeout: READY_TIMEOUT,
             stop_signal: "QUIT",
         };
@@ -78,6 +80,30 @@ impl Postgres {
     /// The superuser's name; there is no password.
     pub fn user(&self) -> &'static str {
         SUPERUSER
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join(LOG)).unwrap_or_default()
+    }
+
+    /// Lets these users in by their password alone (SCRAM); others come in as before.
+    ///
+    /// # Errors
+    /// `Failed` when the rules cannot be written or read again.
+    pub async fn ask_password_of(&self, users: &[&str]) -> Result<(), ServerError> {
+        let rule = |user: &&str| format!("host all \"{user}\" 127.0.0.1/32 scram-sha-256\n");
+        self.put_rules_first(&users.iter().map(rule).collect::<String>())?;
+        let limit = READY_TIMEOUT;
+        self.run_script("SELECT pg_reload_conf();", limit).await.map(drop)
+    }
+
+    /// Puts rules before those by which everybody on loopback is let in.
+    pub(super) fn put_rules_first(&self, rules: &str) -> Result<(), ServerError> {
+        let file = self.cluster.path().join("data/pg_hba.conf");
+        let open = std::fs::read_to_string(&file);
+        let written = open.and_then(|open| std::fs::write(&file, format!("{rules}{open}")));
+        written.map_err(|e| ServerError::failed("writing who is let in", e))
     }
 
     /// Runs a `psql` script and answers what it printed. A statement that fails does not end it.

@@ -1,10 +1,10 @@
 //! Encryption and a password for a running PostgreSQL.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use super::{Postgres, ServerError, find_program, run_to_end};
+use super::certificates::make;
+use super::{Postgres, ServerError};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -23,18 +23,6 @@ pub struct Secured {
     pub other_authority: PathBuf,
 }
 
-/// What `openssl` is asked for, in order; each runs in the folder of the certificates.
-const STEPS: [&str; 4] = [
-    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem \
-     -days 3650 -subj /CN=orbit-test",
-    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout other.key -out \
-     other.pem -days 3650 -subj /CN=orbit-other",
-    "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out \
-     server.csr -subj /CN=localhost",
-    "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile \
-     names.ext -out server.pem",
-];
-
 impl Postgres {
     /// Makes certificates, turns encryption on, and adds a user who must use it (SCRAM). Others
     /// come in as before.
@@ -42,25 +30,14 @@ impl Postgres {
     /// # Errors
     /// `Missing` without `openssl`; `Failed` when a step fails.
     pub async fn secure(&self) -> Result<Secured, ServerError> {
-        let openssl = find_program("openssl", &[])
-            .ok_or_else(|| ServerError::Missing("openssl is not installed".to_owned()))?;
         let folder = self.cluster.path().join("tls");
         let failed = |e: std::io::Error| ServerError::failed("securing PostgreSQL", e);
         std::fs::create_dir(&folder).map_err(failed)?;
         self.account.own(&folder)?;
-        let names = "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n";
-        std::fs::write(folder.join("names.ext"), names).map_err(failed)?;
-        for step in STEPS {
-            let mut command = Command::new(&openssl);
-            command.args(step.split_whitespace()).current_dir(&folder);
-            self.account.runs(&mut command);
-            run_to_end(command, self.scratch.path(), LIMIT).await?;
-        }
-        let rules = self.cluster.path().join("data/pg_hba.conf");
-        let open = std::fs::read_to_string(&rules).map_err(failed)?;
+        make(&folder, self.account, self.scratch.path()).await?;
         let guarded = "hostssl all guarded 127.0.0.1/32 scram-sha-256\n\
                        host all guarded 0.0.0.0/0 reject\n";
-        std::fs::write(&rules, format!("{guarded}{open}")).map_err(failed)?;
+        self.put_rules_first(guarded)?;
         self.run_script(&settings(&folder), LIMIT).await?;
         Ok(Secured {
             host: "localhost",

@@ -5,6 +5,7 @@
 //! A client that begins to use one of these fails its tests here.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -71,13 +72,27 @@ impl RedshiftWire {
     /// # Errors
     /// `Failed` when no port is to be had.
     pub async fn start(server_port: u16) -> Result<Self, ServerError> {
+        Self::start_with(server_port, |_| None).await
+    }
+
+    /// The same, but what `instead` answers for a statement is sent in its place: a test does
+    /// the work of one that PostgreSQL does not have.
+    ///
+    /// # Errors
+    /// As with [`start`](Self::start).
+    pub async fn start_with(
+        server_port: u16,
+        instead: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let instead: Arc<Instead> = Arc::new(instead);
         let failed = |e: io::Error| ServerError::failed("starting the proxy", e);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // A connection that ends, however it does, is no concern of the others.
-                tokio::spawn(async move { drop(serve(client, server_port).await) });
+                let instead = Arc::clone(&instead);
+                tokio::spawn(async move { drop(serve(client, server_port, instead).await) });
             }
         });
         Ok(Self { port, task })
@@ -95,7 +110,9 @@ impl Drop for RedshiftWire {
     }
 }
 
-async fn serve(mut client: TcpStream, server_port: u16) -> io::Result<()> {
+type Instead = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+async fn serve(mut client: TcpStream, server_port: u16, instead: Arc<Instead>) -> io::Result<()> {
     let Some(startup) = startup(&mut client).await? else { return Ok(()) };
     let mut server = TcpStream::connect(("127.0.0.1", server_port)).await?;
     // Small messages would otherwise wait for those before them.
@@ -105,7 +122,7 @@ async fn serve(mut client: TcpStream, server_port: u16) -> io::Result<()> {
     let (mut from_server, to_server) = server.into_split();
     let (from_client, mut to_client) = client.into_split();
     let (refusals, mut refused) = tokio::sync::mpsc::channel::<Vec<u8>>(1);
-    let asking = tokio::spawn(requests(from_client, to_server, refusals));
+    let asking = tokio::spawn(requests(from_client, to_server, refusals, instead));
     // A refusal comes only while the server has nothing to say, since it was not asked.
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -151,6 +168,7 @@ async fn requests(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
     refusals: tokio::sync::mpsc::Sender<Vec<u8>>,
+    instead: Arc<Instead>,
 ) -> io::Result<()> {
     loop {
         let Ok(kind) = client.read_u8().await else {
@@ -175,7 +193,11 @@ async fn requests(
             drop(refusals.send(answer).await);
             continue;
         }
-        let body = translated(&body);
+        let asked = str::from_utf8(&body).ok().map(|text| text.trim_end_matches('\0'));
+        let body = match asked.filter(|_| kind == b'Q').and_then(|text| instead(text)) {
+            Some(other) => [other.as_bytes(), b"\0"].concat(),
+            None => translated(&body),
+        };
         let length = (body.len() as u32 + 4).to_be_bytes();
         server.write_all(&[&[kind][..], &length, &body].concat()).await?;
     }

@@ -11,11 +11,20 @@ pub(crate) fn reaching<'a>(
     server: &Postgres,
     changed: impl IntoIterator<Item = (&'a str, String)>,
 ) -> Node {
+    reaching_port(&server.port().to_string(), server.user(), changed)
+}
+
+/// Settings that reach a port of loopback as `user`, with some changed.
+pub(crate) fn reaching_port<'a>(
+    port: &str,
+    user: &str,
+    changed: impl IntoIterator<Item = (&'a str, String)>,
+) -> Node {
     let mut node = settings::texts([
         ("host", "127.0.0.1".to_owned()),
-        ("port", server.port().to_string()),
+        ("port", port.to_owned()),
         ("database", "postgres".to_owned()),
-        ("username", server.user().to_owned()),
+        ("username", user.to_owned()),
         ("sslmode", "disable".to_owned()),
     ]);
     node.merge(settings::texts(changed));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use orbit_core::{Describe, ErrorKind};
-use orbit_testkit::servers::{REDSHIFT_CATALOG, RedshiftWire};
+use orbit_testkit::servers::RedshiftWire;
 
 use crate::{Attempt, Stage, cx, read, sql, table};
 
@@ -60,7 +60,7 @@ pub(crate) async fn encryption_is_as_strict_as_asked(stage: &Stage) -> Attempt {
 
 /// Behind the proxy the server says that it is Redshift, whose catalogs are asked.
 pub(crate) async fn catalogs_of_redshift_are_asked(stage: &Stage) -> Attempt {
-    stage.prepare(REDSHIFT_CATALOG).await;
+    stage.prepare_catalog().await;
     stage
         .prepare(
             "CREATE TABLE sold (id bigint PRIMARY KEY, price numeric(12,2)); \

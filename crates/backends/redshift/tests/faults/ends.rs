@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use orbit_core::{Context, Effect, ErrorKind, Query};
+use orbit_testkit::servers::{Fault, Proxy};
 
 use arrow_array::cast::AsArray;
 
@@ -96,6 +97,34 @@ pub(crate) async fn cancelled_within_a_second(stage: &Stage) -> Attempt {
             ensure!(waited < Duration::from_secs(1), "after {way} it is at work for {waited:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+    Ok(datasource.close().await?)
+}
+
+/// A connection that says nothing any more in mid-query: the deadline ends the wait, the server
+/// is told to stop over another connection, and later queries are answered.
+pub(crate) async fn a_silent_connection_is_bounded(stage: &Stage) -> Attempt {
+    let proxy = Proxy::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let settings = [("port", port.as_str()), ("application_name", "orbit-silent")];
+    let datasource = stage.connect(&settings).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-silent' \
+                AND state = 'active' AND pid <> pg_backend_pid()";
+    for query in [table("series"), Query::statement("SELECT * FROM series", Effect::Read)] {
+        proxy.plan(Fault::Silence, 1 << 20, 1);
+        let begun = Instant::now();
+        let cx = Context::builder().timeout(Duration::from_secs(2)).build();
+        let stream = sql(&datasource).query(&cx, query).await?;
+        let kind = gather(stream).await.err().map(|e| e.kind());
+        ensure!(proxy.done() == 1, "the connection was not silent");
+        ensure!(kind == Some(ErrorKind::Timeout), "a silent connection ends as {kind:?}");
+        ensure!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+        while stage.counted(busy).await > 0 {
+            ensure!(begun.elapsed() < Duration::from_secs(9), "the server is still at work");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let answer = rows(&datasource, "SELECT 7::bigint").await?;
+        ensure!(first_number(&answer) == Some(7), "the next answer is {answer:?}");
     }
     Ok(datasource.close().await?)
 }

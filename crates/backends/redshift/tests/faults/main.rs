@@ -18,13 +18,15 @@ use orbit_core::{
     BatchStream, Context, Datasource, Effect, ErrorKind, KeyPath, Query, Result, Settings, Sources,
     SqlDatasource, TableName, TableRef,
 };
-use orbit_testkit::servers::Postgres;
+use orbit_testkit::servers::{Postgres, REDSHIFT_CATALOG};
 use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
 
 use common::{count, observer, reaching};
 
 struct Stage {
     server: Postgres,
+    catalog: OnceCell<()>,
     runtime: Runtime,
 }
 
@@ -39,8 +41,12 @@ macro_rules! ensure {
     };
 }
 
+mod child;
 mod connecting;
 mod ends;
+mod folder;
+mod logins;
+mod staged;
 mod statements;
 mod values;
 
@@ -49,10 +55,13 @@ const SERIES: &str = "CREATE TABLE series AS SELECT i::bigint AS id, repeat('x',
                       FROM generate_series(1, 300000) AS i";
 
 fn main() -> std::process::ExitCode {
+    if let Some(code) = child::run() {
+        return code;
+    }
     let arguments = Arguments::from_args();
     let runtime = Runtime::new().unwrap();
     let started = runtime.block_on(Postgres::start());
-    let stage = started.map(|server| Arc::new(Stage { server, runtime }));
+    let stage = started.map(|server| Arc::new(Stage { server, catalog: OnceCell::new(), runtime }));
     if let Ok(stage) = &stage {
         stage.runtime.block_on(stage.prepare(SERIES));
     }
@@ -94,6 +103,16 @@ fn main() -> std::process::ExitCode {
         connecting::catalogs_of_redshift_are_asked,
         values::a_dropped_table_is_not_found,
         values::text_of_other_types_is_compared_as_text,
+        ends::a_silent_connection_is_bounded,
+        child::a_killed_process_leaves_no_statement,
+        child::statements_are_not_logged,
+        logins::a_cluster_gives_out_logins,
+        logins::logins_are_renewed,
+        logins::a_refused_login_is_asked_for_once,
+        logins::a_rotated_password,
+        staged::rows_are_loaded_from_the_bucket,
+        staged::a_short_load_is_undone,
+        staged::parts_are_files_of_the_bucket,
     ];
     let conclusion = libtest_mimic::run(&arguments, tests);
     conclusion.exit_code()
@@ -114,6 +133,12 @@ impl Stage {
     async fn prepare(&self, sql: &str) {
         let mut connection = observer(self.server.port(), self.server.user()).await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+
+    /// Makes the views that have the names of Redshift's catalogs, once.
+    async fn prepare_catalog(&self) {
+        let prepare = || self.prepare(REDSHIFT_CATALOG);
+        self.catalog.get_or_init(prepare).await;
     }
 
     async fn counted(&self, sql: &str) -> i64 {

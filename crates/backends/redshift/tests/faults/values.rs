@@ -15,7 +15,7 @@ pub(crate) async fn wide_tables_and_long_texts(stage: &Stage) -> Attempt {
     stage
         .prepare(&format!(
             "CREATE TABLE wide ({}); INSERT INTO wide VALUES ({}); \
-         CREATE TABLE long AS SELECT repeat('é', 50000000) AS text",
+         CREATE TABLE long AS SELECT repeat('é', 100000000) AS text",
             columns.join(", "),
             values.join(", ")
         ))
@@ -29,7 +29,7 @@ pub(crate) async fn wide_tables_and_long_texts(stage: &Stage) -> Attempt {
     for query in [table("long"), Query::statement("SELECT * FROM long", Effect::Read)] {
         let answer = read(&datasource, query).await?;
         let bytes = answer.first().map(|b| b.column(0).as_string::<i32>().value(0).len());
-        ensure!(bytes == Some(100_000_000), "a text of 100 MB has {bytes:?} bytes");
+        ensure!(bytes == Some(200_000_000), "a text of 200 MB has {bytes:?} bytes");
     }
     Ok(datasource.close().await?)
 }

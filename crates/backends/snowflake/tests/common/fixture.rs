@@ -7,16 +7,16 @@ use arrow_array::types::{Decimal128Type, Float64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use orbit_core::{ErrorKind, TableName};
-use orbit_testkit::servers::{Fakesnow, ServerError};
-use orbit_testkit::{Fixture, SqlFixture, Statements, Stop, Verdict, settings, tables};
+use orbit_core::TableName;
+use orbit_testkit::servers::Fakesnow;
+use orbit_testkit::{SqlFixture, Statements, Stop, Verdict, tables};
 
 const WRITTEN: &str = "Behaviour Written";
 /// Rows of one INSERT.
 const ROWS: usize = 100;
 
-/// Settings that lead to the server.
-pub(crate) fn settings_of(server: &Fakesnow) -> Vec<(&'static str, String)> {
+/// Settings that lead to the server, at this port.
+pub(crate) fn settings_of(server: &Fakesnow, port: u16) -> Vec<(&'static str, String)> {
     let [database, schema] = server.parent();
     [
         ("account", "orbit"),
@@ -30,16 +30,13 @@ pub(crate) fn settings_of(server: &Fakesnow) -> Vec<(&'static str, String)> {
     ]
     .map(|(key, value)| (key, value.to_owned()))
     .into_iter()
-    .chain([("port", server.port().to_string())])
+    .chain([("port", port.to_string())])
     .collect()
 }
 
 /// The server with the suite's tables.
-pub(crate) async fn fixture() -> Verdict<Fixture> {
-    let server = Fakesnow::start().await.map_err(|error| match error {
-        ServerError::Missing(why) => Stop::ignored(why),
-        ServerError::Failed(why) => Stop::failed(why),
-    })?;
+pub(crate) async fn server() -> Verdict<(Fakesnow, SqlFixture)> {
+    let server = Fakesnow::start().await?;
     let parent = server.parent();
     let mut sql = SqlFixture { parent: parent.map(str::to_owned).into(), ..SqlFixture::default() };
     let mut statements = Vec::new();
@@ -55,20 +52,9 @@ pub(crate) async fn fixture() -> Verdict<Fixture> {
     }
     statements.push(format!("CREATE TABLE \"{WRITTEN}\" (x NUMBER(9,0))"));
     statements.push(format!("INSERT INTO \"{WRITTEN}\" VALUES (1), (2), (3)"));
-    server.run(statements).await.map_err(|e| Stop::failed(e.to_string()))?;
+    server.run(statements).await?;
     sql.statements = own_statements()?;
-    let settings_of = settings_of(&server);
-    let nowhere = settings_of.iter().cloned().map(|(key, value)| match key {
-        "port" => (key, "1".to_owned()),
-        _ => (key, value),
-    });
-    Ok(Fixture {
-        server: "fakesnow 0.12.1".to_owned(),
-        settings: settings::texts(settings_of.clone()),
-        refused: vec![(settings::texts(nowhere), ErrorKind::Unavailable)],
-        sql: Some(sql),
-        guard: Box::new(server),
-    })
+    Ok((server, sql))
 }
 
 fn own_statements() -> Verdict<Statements> {

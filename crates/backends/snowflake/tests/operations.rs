@@ -1,0 +1,286 @@
+//! Results in parts, scripts, estimates, and rows that go through a stage. Against the responder
+//! of ours.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use common::scripted::{SELECT, Stage, ids, pieces, row_type};
+use futures::stream;
+use orbit_core::{
+    BatchStream, Context, Effect, ErrorKind, Insert, InsertMode, Partition, PartitionRead,
+    PartitionSource, Partitions, Query, Result, TableName, WriteEffect,
+};
+use orbit_testkit::responders::{Answer, HttpReply, Snowflake};
+use serde_json::{Value, json};
+
+fn cx() -> Context {
+    Context::builder().build()
+}
+
+fn texts(names: &[&str], rows: &Value) -> Answer {
+    let row_type = names.iter().map(|name| json!({ "name": name, "type": "text" })).collect();
+    let total = rows.as_array().map_or(0, Vec::len) as u64;
+    let fields = json!({ "queryResultFormat": "json", "rowset": rows, "rowsetBase64": null });
+    Answer { row_type, total, fields, ..Answer::default() }
+}
+
+#[tokio::test]
+async fn parts_give_each_row_once_and_in_order() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(7, &[10, 20, 30, 1, 1]));
+    for (partitions_max, parts) in [(1, 1), (2, 2), (3, 3), (100, 6)] {
+        let query = Query::statement(SELECT, Effect::Read);
+        let request = Partitions { query, partitions_max };
+        let set = stage.sql().partitions(&cx(), request).await.unwrap();
+        assert_eq!(set.partitions.len(), parts, "{:?}", set.partitions);
+        assert!(set.ordered && set.one_snapshot && set.expires_at.is_some());
+        stage.responder.expire_links();
+        let mut all = Vec::new();
+        for partition in set.partitions {
+            let told = partition.rows.unwrap();
+            let read = PartitionRead { schema: Arc::clone(&set.schema), partition };
+            let rows = ids(stage.sql().read_partition(&cx(), read).await.unwrap()).await.unwrap();
+            assert_eq!(rows.len() as u64, told);
+            all.extend(rows);
+        }
+        assert_eq!(all, (0..69).collect::<Vec<_>>());
+    }
+    assert!(stage.responder.seen().aborted.is_empty(), "what has ended is not cancelled");
+}
+
+#[tokio::test]
+async fn a_result_is_read_by_the_statements_id() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(7, &[10]));
+    let schema = stage.query(&cx()).await.unwrap().schema();
+    let read = |id: &str, pieces| {
+        let source = PartitionSource::Statement { id: id.to_owned(), pieces };
+        let partition = Partition { source, rows: None };
+        PartitionRead { schema: Arc::clone(&schema), partition }
+    };
+    let whole = stage.sql().read_partition(&cx(), read("01-0", 0..u64::MAX)).await.unwrap();
+    assert_eq!(ids(whole).await.unwrap().len(), 17);
+    for (id, pieces) in [("01-9", 0..1), ("01-0", 2..3), ("../../session", 0..1)] {
+        let error = stage.sql().read_partition(&cx(), read(id, pieces)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
+}
+
+const SCRIPT: &str = "UPDATE t SET x = 1; SELECT id FROM numbers; INSERT INTO t SELECT 1;";
+
+/// The first answers come under the texts that sort so, since ids are numbers of answers.
+fn script(responder: &Snowflake, ids: &str) {
+    let changed = |name: &str, count: &str| Answer {
+        fields: json!({ "statementTypeId": 0x3100, "queryResultFormat": "json",
+            "rowset": [[count]], "rowsetBase64": null }),
+        row_type: json!([{ "name": name, "type": "fixed", "precision": 19, "scale": 0 }]),
+        total: 1,
+        ..Answer::default()
+    };
+    responder.answer("A", changed("number of rows updated", "3"));
+    responder.answer("B", pieces(4, &[5]));
+    responder.answer("C", changed("number of rows inserted", "2"));
+    let fields = json!({ "resultIds": ids, "statementTypeId": 0xA000, "rowset": [],
+        "queryResultFormat": "json", "rowsetBase64": null });
+    responder.answer("UPDATE*", Answer { fields, row_type: row_type(), ..Answer::default() });
+}
+
+#[tokio::test]
+async fn a_script_runs_only_where_the_settings_say_so() {
+    let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+    script(&stage.responder, "01-0,01-1,01-2");
+    let query = |effect| Query::statement(SCRIPT, effect);
+    let stream = stage.sql().query(&cx(), query(Effect::Write)).await.unwrap();
+    assert_eq!(stream.summary().rows_affected, Some(5));
+    assert_eq!(ids(stream).await.unwrap(), (0..9).collect::<Vec<_>>());
+    let sent = stage.responder.seen().statements;
+    assert_eq!(sent[0]["parameters"]["MULTI_STATEMENT_COUNT"], 3);
+    assert!(stage.sql().query(&cx(), query(Effect::Read)).await.is_err(), "one of them writes");
+    let session = Query::statement("SELECT 1; USE ROLE x", Effect::Write);
+    assert!(stage.sql().query(&cx(), session).await.is_err());
+    assert_eq!(stage.responder.seen().statements.len(), 1);
+
+    let plain = Stage::new().await;
+    let error = plain.sql().query(&cx(), query(Effect::Write)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(plain.responder.seen().statements.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_result_of_a_script_is_refused() {
+    let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+    script(&stage.responder, "01-1,01-0,01-1");
+    let query = Query::statement(SCRIPT, Effect::Write);
+    let error = stage.sql().query(&cx(), query).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[tokio::test]
+async fn an_estimate_tells_the_warehouses_credits() {
+    let cases = [
+        (json!(["WH", "X-Large", "STANDARD", ""]), Some(16.0)),
+        (json!(["WH", "Medium", "STANDARD", "STANDARD_GEN_1"]), Some(4.0)),
+        (json!(["WH", "Medium", "STANDARD", "STANDARD_GEN_2"]), None),
+        (json!(["WH", "Medium", "SNOWPARK-OPTIMIZED", ""]), None),
+        (json!(["OTHER", "Medium", "STANDARD", ""]), None),
+    ];
+    for (warehouse, credits) in cases {
+        let stage = Stage::new().await;
+        let plan = r#"{"GlobalStats":{"partitionsTotal":9,"bytesAssigned":4096}}"#;
+        let mut answer = texts(&["content"], &json!([[plan]]));
+        answer.fields["finalWarehouseName"] = json!("WH");
+        stage.responder.answer("EXPLAIN USING JSON *", answer);
+        let names = ["name", "size", "type", "resource_constraint"];
+        stage.responder.answer("SHOW WAREHOUSES LIKE 'WH'", texts(&names, &json!([warehouse])));
+        let query = Query::statement(SELECT, Effect::Read);
+        let estimate = stage.sql().estimate(&cx(), query).await.unwrap();
+        assert_eq!(estimate.bytes.unwrap().value, 4096);
+        assert_eq!(estimate.rate.as_ref().map(|rate| rate.amount), credits, "{warehouse}");
+        assert!(estimate.rate.is_none_or(|rate| rate.unit == "credits"));
+    }
+}
+
+/// Files by their paths, with what was shown for them.
+type Files = Arc<Mutex<BTreeMap<String, (String, Vec<u8>)>>>;
+
+/// A responder that takes rows through a stage in the store that `place` tells, and says that
+/// it loaded so many.
+async fn taking(place: impl Fn(u16) -> Value, loaded: &str) -> (Stage, Files) {
+    let stage = Stage::with(&[("insert_by", "stage".to_owned())]).await;
+    let columns = [("ID", "fixed"), ("TEXT", "text"), ("BYTES", "binary")];
+    let column = |(name, kind)| json!({ "name": name, "type": kind, "precision": 18, "scale": 0 });
+    let row_type: Value = columns.into_iter().map(column).collect();
+    stage.responder.answer("SELECT *", Answer { row_type, ..Answer::default() });
+    let done = || texts(&["status"], &json!([["done"]]));
+    for text in ["CREATE TEMPORARY STAGE*", "BEGIN TRANSACTION", "DELETE FROM*", "COMMIT"] {
+        stage.responder.answer(text, done());
+    }
+    let mut put = done();
+    put.fields["stageInfo"] = place(stage.responder.port());
+    stage.responder.answer("PUT*", put);
+    let names = ["file", "status", "rows_parsed", "rows_loaded"];
+    let row = json!([["000001.csv.gz", "LOADED", loaded, loaded]]);
+    stage.responder.answer("COPY INTO*", texts(&names, &row));
+    let files = Files::default();
+    let seen = Arc::clone(&files);
+    stage.responder.fault(move |request, _| {
+        (request.method == "PUT").then(|| {
+            let of = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
+            let shown = format!("{} {}", of("authorization"), of("x-ms-blob-type"));
+            let path = format!("{}?{}", request.path, request.query);
+            let file = (shown.trim().to_owned(), request.body.to_vec());
+            seen.lock().unwrap().insert(path, file);
+            HttpReply::new(200, "")
+        })
+    });
+    (stage, files)
+}
+
+/// Three rows with what is odd in lines of text.
+async fn insert(stage: &Stage, mode: InsertMode) -> Result<u64> {
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+    let odd = vec![Some("a \"quoted\", long\nline \\N"), Some(""), None];
+    let text: ArrayRef = Arc::new(StringArray::from(odd));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(b"\0\xff".as_slice()), None, None]));
+    let batch = RecordBatch::try_from_iter([("ID", id), ("TEXT", text), ("BYTES", bytes)]).unwrap();
+    let rows = BatchStream::new(batch.schema(), stream::iter([Ok(batch)]));
+    let table = TableName::new(["DB", "S", "T"]);
+    let request = Insert { table, mode, rows, idempotency_key: None };
+    Ok(stage.sql().insert(&cx(), request).await?.rows_written)
+}
+
+fn unpacked(file: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    text
+}
+
+fn sent(stage: &Stage) -> Vec<String> {
+    let statements = stage.responder.seen().statements;
+    let word = |text: &str| text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    statements.iter().map(|s| word(s["sqlText"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn rows_go_through_a_stage_of_each_store() {
+    let signed = |port| {
+        let url = format!("http://127.0.0.1:{port}/bucket/signed?X-Goog-Signature=canary");
+        json!({ "locationType": "GCS", "location": "bucket/x/", "presignedUrl": url })
+    };
+    let lent = |port| {
+        json!({ "locationType": "GCS", "location": "bucket/x/", "creds":
+            { "GCS_ACCESS_TOKEN": "lent" }, "endPoint": format!("127.0.0.1:{port}") })
+    };
+    let azure = |port| {
+        json!({ "locationType": "AZURE", "location": "container/x", "storageAccount": "127",
+            "endPoint": format!("0.0.1:{port}"), "creds": { "AZURE_SAS_TOKEN": "?sig=lent" } })
+    };
+    type Place = fn(u16) -> Value;
+    let stores: [(Place, &str, &str); 3] = [
+        (signed, "/bucket/signed?X-Goog-Signature=canary", ""),
+        (lent, "/bucket/x/000001.csv.gz?", "Bearer lent"),
+        (azure, "/container/x/000001.csv.gz?sig=lent", "BlockBlob"),
+    ];
+    for (place, path, shown) in stores {
+        let (stage, files) = taking(place, "3").await;
+        assert_eq!(insert(&stage, InsertMode::Overwrite).await.unwrap(), 3);
+        let files = files.lock().unwrap();
+        let (header, file) = files.get(path).unwrap_or_else(|| panic!("{:?}", files.keys()));
+        assert_eq!(header, shown);
+        let lines = "\"1\",\"a \"\"quoted\"\", long\nline \\N\",\"00FF\"\n,\"\",\n\"3\",,\n";
+        assert_eq!(unpacked(file), lines);
+        let order = [
+            "SELECT *",
+            "CREATE TEMPORARY",
+            "PUT 'file:///orbit/000001.csv.gz'",
+            "BEGIN TRANSACTION",
+            "DELETE FROM",
+            "COPY INTO",
+            "COMMIT",
+        ];
+        assert_eq!(sent(&stage), order);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_left_rows_out_is_taken_back() {
+    let place = |port| {
+        let url = format!("http://127.0.0.1:{port}/signed");
+        json!({ "locationType": "GCS", "location": "b/", "presignedUrl": url })
+    };
+    let (stage, _) = taking(place, "2").await;
+    let error = insert(&stage, InsertMode::Append).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+    assert_eq!(error.write_effect(), Some(WriteEffect::None));
+    assert!(!sent(&stage).contains(&"COMMIT".to_owned()));
+    assert_eq!(stage.responder.seen().logouts, 1, "its session ended, which rolls back");
+}
+
+#[tokio::test]
+async fn stages_that_cannot_be_used_are_refused_by_name() {
+    let places: [(Value, ErrorKind); 4] = [
+        (json!({ "locationType": "LOCAL_FS", "location": "/etc" }), ErrorKind::Unsupported),
+        (json!({ "locationType": "GCS", "isClientSideEncrypted": true }), ErrorKind::Unsupported),
+        (json!({ "locationType": "GCS", "location": "b/" }), ErrorKind::DataInvalid),
+        (json!({ "locationType": "S3", "location": "b/x/" }), ErrorKind::ConfigInvalid),
+    ];
+    for (place, kind) in places {
+        let (stage, files) = taking(move |_| place.clone(), "3").await;
+        let error = insert(&stage, InsertMode::Append).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.write_effect(), Some(WriteEffect::None));
+        assert!(files.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! Text files: marks at their start, rows that have more than those before, lines without an end.
+
+use std::collections::BTreeMap;
+
+use orbit_core::ErrorKind;
+use orbit_engine::TableOptions;
+
+use crate::support::{Setup, lake, put, refusal, rows, transcript};
+
+#[tokio::test]
+async fn marks_at_the_start_are_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "plain.csv", "\u{feff}id,name\n1,ann\n");
+    put(at, "quoted.csv", "\u{feff}\"id\",\"na,me\"\n1,ann\n");
+    put(at, "tabs.tsv", "\u{feff}id\tname\n1\tann\n");
+    put(at, "bare.csv", "\u{feff}1,ann\n");
+    put(at, "lines.ndjson", "\u{feff}{\"id\":1,\"name\":\"ann\"}\n");
+    put(at, "list.json", "\u{feff}\n [{\"id\":1,\"name\":\"ann\"}]");
+    put(at, "mark.csv", "\u{feff}");
+    put(at, "other.csv", b"\xff\xfei\x00d\x00\n\x001\x00\n\x00");
+    let bare =
+        TableOptions { path: "bare.csv".into(), header: Some(false), ..TableOptions::default() };
+    let engine = Setup::default().folder("lake", at).table("lake", "bare", bare).build();
+    let statements = [
+        "SELECT id, name FROM plain",
+        "SELECT id, \"na,me\" FROM quoted",
+        "SELECT id, name FROM tabs",
+        "SELECT column_1 + 1, column_2 FROM bare",
+        "SELECT id, name FROM lines",
+        "SELECT id, name FROM list",
+        "SELECT count(*) FROM mark",
+        "SELECT * FROM other",
+    ];
+    insta::assert_snapshot!(transcript(&engine, &statements).await);
+}
+
+/// More rows than columns are inferred from, and one that has more columns.
+fn late_rows(first: &str, last: &str) -> String {
+    format!("{}{last}\n", format!("{first}\n").repeat(20_000))
+}
+
+fn options(path: &str) -> TableOptions {
+    TableOptions { path: path.into(), ..TableOptions::default() }
+}
+
+#[tokio::test]
+async fn columns_that_come_late_are_read_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "late.ndjson", late_rows(r#"{"a":1}"#, r#"{"a":2,"b":3}"#));
+    put(at, "deep.ndjson", late_rows(r#"{"a":{"x":1}}"#, r#"{"a":{"x":2,"y":3}}"#));
+    let list = late_rows(r#"{"a":1},"#, r#"{"a":2,"b":3}"#);
+    put(at, "list.json", format!("[{list}]"));
+    put(at, "parts/a.ndjson", late_rows(r#"{"a":1}"#, r#"{"a":1}"#));
+    put(at, "parts/b.ndjson", "{\"b\":7}\n");
+    let more = TableOptions { infer_rows_max: Some(30_000), ..options("late.ndjson") };
+    let columns = BTreeMap::from([("b".to_owned(), "bigint".to_owned())]);
+    let named = TableOptions { columns, ..options("late.ndjson") };
+    let setup = Setup::default().folder("lake", at).table("lake", "more", more);
+    let engine = setup.table("lake", "named", named).build();
+    for of in ["late", "list"] {
+        for sql in ["SELECT *", "SELECT sum(a)", "SELECT count(*)"] {
+            let error = refusal(&engine, &format!("{sql} FROM {of}")).await;
+            assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+            assert!(error.message().contains("`b`"), "{error}");
+        }
+    }
+    let error = refusal(&engine, "SELECT * FROM deep").await;
+    assert!(error.message().contains("`y`"), "{error}");
+    for of in ["more", "named"] {
+        let sql = format!("SELECT count(*), sum(a), sum(b) FROM {of}");
+        assert_eq!(rows(&engine, &sql).await, "20001|20002|3", "{of}");
+    }
+    assert_eq!(rows(&engine, "SELECT sum(a), sum(b) FROM parts").await, "20001|7");
+}
+
+#[tokio::test]
+async fn json_columns_have_the_type_that_holds_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(
+        at,
+        "order.ndjson",
+        "{\"z\":1,\"a\":[1,2]}\n{\"z\":2.5,\"m\":{\"y\":1,\"x\":\"[\\\"]\"}}\n",
+    );
+    put(at, "mixed/a.ndjson", "{\"v\":1}\n");
+    put(at, "mixed/b.ndjson", "{\"v\":\"x\"}\n{\"v\":true}\n");
+    put(at, "list.json", "[{\"t\":\"a],[\\\"{\"},\n{\"t\":null},{}]\n");
+    put(at, "none.json", "[]");
+    put(at, "cut.json", "[{\"a\":1},");
+    put(at, "more.json", "[{\"a\":1}] {\"a\":2}");
+    put(at, "scalars.ndjson", "1\n2\n");
+    let statements = [
+        "SELECT * FROM \"order\"",
+        "SELECT v FROM mixed ORDER BY v",
+        "SELECT t, count(*) OVER () FROM list ORDER BY t",
+        "SELECT count(*) FROM \"none\"",
+        "SELECT * FROM cut",
+        "SELECT * FROM more",
+        "SELECT * FROM scalars",
+    ];
+    insta::assert_snapshot!(transcript(&lake(at), &statements).await);
+}
+
+#[tokio::test]
+async fn a_large_file_of_lines_is_read_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows_of: String =
+        (0..400_000).map(|id| format!("{{\"id\":{id},\"t\":\"some text\"}}\n")).collect();
+    put(folder.path(), "t.ndjson", rows_of);
+    let mut setup = Setup::default();
+    setup.options.target_partitions = Some(4);
+    let engine = setup.folder("lake", folder.path()).build();
+    let sql = "SELECT count(*), sum(id), count(DISTINCT id), count(t) FROM t";
+    assert_eq!(rows(&engine, sql).await, "400000|79999800000|400000|400000");
+}

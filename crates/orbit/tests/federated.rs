@@ -1,0 +1,119 @@
+//! One statement over three kinds of source: PostgreSQL, Parquet in S3, and a Delta table in a
+//! folder. What `explain` says is pushed is what the servers see.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_cast::display::array_value_to_string;
+use futures::TryStreamExt;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use orbit::Orbit;
+use orbit::core::Context;
+use orbit::engine::Request;
+use orbit_testkit::servers::{Postgres, S3s, ServerError};
+
+/// Orders, of which the statement wants the last three that are open.
+const TABLE: &str = "CREATE TABLE orders AS SELECT i::bigint AS id, (i % 300 + 1)::bigint AS customer, \
+    (i * 7 % 300 + 1)::bigint AS part, CASE WHEN i % 2 = 0 THEN 'open' ELSE 'done' END AS status, \
+    repeat('never read', 100) AS note FROM generate_series(1, 20000) AS i;\n\
+    ALTER SYSTEM SET log_statement = 'all';\nSELECT pg_reload_conf();";
+
+const STATEMENT: &str = "SELECT o.id, c.c_name, p.price FROM \
+    (SELECT id, customer, part FROM books.public.orders WHERE status = 'open' \
+     ORDER BY id DESC LIMIT 3) AS o \
+    JOIN shop.customer AS c ON c.c_custkey = o.customer \
+    JOIN lake.part_prices AS p ON p.p_partkey = o.part ORDER BY o.id";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trial = Trial::ignorable_test("three_kinds_of_source_in_one_statement", || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        match runtime.block_on(servers()) {
+            Ok((postgres, s3)) => {
+                runtime.block_on(join(&postgres, &s3))?;
+                Ok(Completion::Completed)
+            }
+            Err(missing) => missing.completion(),
+        }
+    });
+    libtest_mimic::run(&arguments, vec![trial]).exit_code()
+}
+
+async fn servers() -> Result<(Postgres, S3s), ServerError> {
+    let (postgres, s3) = (Postgres::start().await?, S3s::start().await?);
+    postgres.run_script(TABLE, Duration::from_secs(60)).await?;
+    Ok((postgres, s3))
+}
+
+fn sample_lake() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/sample-lake")
+}
+
+fn opened(postgres: &Postgres, s3: &S3s) -> orbit::core::Result<Orbit> {
+    let (port, endpoint, lake) = (postgres.port().to_string(), s3.endpoint(), sample_lake());
+    let books = [
+        ("host", "127.0.0.1"),
+        ("port", port.as_str()),
+        ("database", "postgres"),
+        ("username", postgres.user()),
+        ("sslmode", "disable"),
+    ];
+    let shop = [
+        ("bucket_name", S3s::BUCKET),
+        ("endpoint_url", endpoint.as_str()),
+        ("region", "us-east-1"),
+        ("access_key", s3.access_key()),
+        ("secret_key", s3.secret_key()),
+    ];
+    Orbit::builder()
+        .datasource("books", "redshift", books)
+        .datasource("shop", "s3", shop)
+        .datasource("lake", "local", [("path", lake.to_str().unwrap_or_default())])
+        .open()
+}
+
+async fn join(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
+    let bucket = s3.root().join(S3s::BUCKET);
+    std::fs::copy(sample_lake().join("customer.parquet"), bucket.join("customer.parquet"))?;
+    let orbit = opened(postgres, s3)?;
+    let cx = Context::builder().timeout(Duration::from_secs(60)).build();
+    let request = || Request { sql: STATEMENT.to_owned(), ..Request::default() };
+    let explanation = orbit.engine().explain(&cx, request(), false).await?;
+    let books = explanation.sources.iter().find(|source| source.datasource == "books");
+    let books = books.ok_or("the plan does not read `books`")?;
+    let pushed = books.pushed.join("\n");
+    insta::assert_snapshot!(pushed, @r#"
+    columns: id, customer, part
+    filter: status = 'open'
+    order: id DESC NULLS FIRST
+    limit: 3
+    "#);
+    let read = |name: &str| explanation.sources.iter().any(|source| source.datasource == name);
+    if !read("shop") || !read("lake") {
+        return Err(format!("not all sources are read: {explanation:?}").into());
+    }
+    let batches: Vec<RecordBatch> =
+        orbit.engine().query(&cx, request()).await?.try_collect().await?;
+    insta::assert_snapshot!(shown(&batches)?, @r#""#);
+    orbit.close().await?;
+    let log = postgres.log();
+    let copies: Vec<_> =
+        log.lines().filter(|line| line.contains("statement: COPY (SELECT")).collect();
+    let sent = copies.iter().filter_map(|line| Some(line.split_once("statement: ")?.1));
+    insta::assert_snapshot!(sent.collect::<Vec<_>>().join("\n"), @r#""#);
+    Ok(())
+}
+
+fn shown(batches: &[RecordBatch]) -> Result<String, Failed> {
+    let mut lines = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let columns = batch.columns().iter();
+            let values = columns.map(|column| array_value_to_string(column, row));
+            lines.push(values.collect::<Result<Vec<_>, _>>()?.join(" | "));
+        }
+    }
+    Ok(lines.join("\n"))
+}
