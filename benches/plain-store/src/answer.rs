@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::{File, Files};
 use crate::request::Request;
@@ -61,24 +62,36 @@ impl<'a> Answer<'a> {
         Self { head, body: Body::File { files, file, range } }
     }
 
-    /// Sends it, and says how many bytes its body has.
-    pub(crate) fn send(&self, mut stream: &TcpStream, head_alone: bool) -> io::Result<u64> {
+    /// Sends it, and adds to `sent` what went out of its body: a client may leave in the middle.
+    pub(crate) fn send(
+        &self,
+        mut stream: &TcpStream,
+        head_alone: bool,
+        sent: &AtomicU64,
+    ) -> io::Result<()> {
+        let count = |bytes: usize| sent.fetch_add(bytes as u64, Ordering::Relaxed);
         match &self.body {
-            _ if head_alone => stream.write_all(self.head.as_bytes()).map(|()| 0),
+            _ if head_alone => stream.write_all(self.head.as_bytes()),
             Body::Text(text) => {
                 stream.write_all(format!("{}{text}", self.head).as_bytes())?;
-                Ok(text.len() as u64)
+                count(text.len());
+                Ok(())
             }
             Body::File { files, file, range } => {
                 let mut slices = files.slices(file, range.clone());
                 let (head, first) = (self.head.as_bytes(), slices.next().unwrap_or_default());
-                let sent = stream.write_vectored(&[IoSlice::new(head), IoSlice::new(first)])?;
-                stream.write_all(head.get(sent..).unwrap_or_default())?;
-                stream.write_all(&first[sent.saturating_sub(head.len()).min(first.len())..])?;
-                for slice in slices {
-                    stream.write_all(slice)?;
+                let written = stream.write_vectored(&[IoSlice::new(head), IoSlice::new(first)])?;
+                stream.write_all(head.get(written..).unwrap_or_default())?;
+                let begun = written.saturating_sub(head.len()).min(first.len());
+                count(begun);
+                for mut slice in std::iter::once(&first[begun..]).chain(slices) {
+                    while !slice.is_empty() {
+                        let written = stream.write(slice)?;
+                        count(written);
+                        slice = &slice[written..];
+                    }
                 }
-                Ok(range.end - range.start)
+                Ok(())
             }
         }
     }

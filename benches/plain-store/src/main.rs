@@ -49,12 +49,11 @@ fn serve(stream: &TcpStream, files: &Files, counts: &Counts) -> io::Result<()> {
         if request.path == "/-counts" {
             let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
             let text = format!("{} {}\n", take(&counts.requests), take(&counts.bytes));
-            Answer::text(200, text).send(stream, false)?;
+            Answer::text(200, text).send(stream, false, &AtomicU64::default())?;
             continue;
         }
-        let sent = answer(&request, files).send(stream, request.method == "HEAD")?;
         counts.requests.fetch_add(1, Ordering::Relaxed);
-        counts.bytes.fetch_add(sent, Ordering::Relaxed);
+        answer(&request, files).send(stream, request.method == "HEAD", &counts.bytes)?;
     }
     Ok(())
 }

@@ -125,8 +125,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 impl Bench {
     fn prepare(options: &Options, with_queries: bool) -> Result<Self> {
-        let packages = ["plain-store", "datagen", "example-s3-transfer"];
+        let packages = ["plain-store", "example-s3-transfer"];
         let binaries = build("release", &packages.map(|p| ["--package", p]).concat())?;
+        if !shell::cache()?.join("tpch-sf1/complete").exists() {
+            build("release", &["--package=datagen"])?;
+        }
         let orbit = match &options.orbit {
             Some(built) => std::path::absolute(built)?,
             None if with_queries => build("release", &["--package=orbit-cli"])?.join("orbit"),
