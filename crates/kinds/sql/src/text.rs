@@ -393,6 +393,21 @@ mod tests {
     }
 
     #[test]
+    fn the_short_way_reads_as_the_long_one() {
+        for day in (-719_162..2_932_896).step_by(131) {
+            let (year, month, of_month) = crate::calendar::civil(day);
+            let text = format!("{year:04}-{month:02}-{of_month:02}");
+            assert_eq!(date(text.as_bytes()), Ok(day), "{text}");
+            assert_eq!(plain_date(text.as_bytes(), false), Ok(day), "{text}");
+            let moment = format!("{text} 23:59:59.5");
+            assert_eq!(timestamp(moment.as_bytes()), Ok(day * DAY_US + 86_399_500_000), "{moment}");
+        }
+        for bad in ["2026-02-29 00:00:00", "2026-01-01 24:00:00", "2026-01-01T00:00:00"] {
+            assert!(timestamp(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn intervals() {
         let of = |months, days, us: i64| Ok(IntervalMonthDayNano::new(months, days, us * 1000));
         assert_eq!(interval(b"1 year 2 mons 3 days 04:05:06.5"), of(14, 3, 14_706_500_000));

@@ -222,7 +222,8 @@ pub(crate) async fn a_rotated_password(stage: &Arc<Stage>) -> Attempt {
 
 /// Sections whose settings do not go together are refused before anything is asked.
 pub(crate) async fn sections_are_checked(stage: &Arc<Stage>) -> Attempt {
-    let cases: [(&str, &[(&str, &str)], &str); 8] = [
+    type Texts = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Texts, &str); 8] = [
         ("iam", &[], "needs either `cluster_identifier` or `workgroup`"),
         ("iam", &[("cluster_identifier", "c"), ("workgroup", "w")], "datasources.t.iam.workgroup"),
         ("iam", &[("workgroup", "w"), ("db_user", "u")], "datasources.t.iam.db_user"),
