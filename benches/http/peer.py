@@ -37,7 +37,7 @@ def adbc(port, statement):
         f"{prefix}.uri.protocol": "http", f"{prefix}.uri.host": "127.0.0.1",
         f"{prefix}.uri.port": port, f"{prefix}.db": "ORBIT", f"{prefix}.schema": "PUBLIC",
     }
-    with adbc_driver_snowflake.dbapi.connect(db_kwargs=settings) as connection:
+    with adbc_driver_snowflake.dbapi.connect(db_kwargs=settings, autocommit=True) as connection:
         with connection.cursor() as cursor:
             cursor.execute(statement)
             return sum(batch.num_rows for batch in cursor.fetch_record_batch())

@@ -62,6 +62,8 @@ pub(super) const SNOWFLAKE_PEERS: Python = Python {
         "snowflake-connector-python==4.8.1",
         "adbc-driver-snowflake==1.11.0",
         "adbc-driver-manager==1.13.0",
+        // The connector makes whole tables only where pandas is.
+        "pandas==2.3.3",
         "pyarrow==26.0.1",
     ],
 };
