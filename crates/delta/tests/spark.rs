@@ -62,9 +62,9 @@ async fn conditions_are_right_where_names_and_rows_are_mapped() {
 async fn old_versions_are_read_before_and_after_checkpoints() {
     for name in ["v1cp", "v2cp"] {
         for version in 1..=5 {
-            let of = table(name);
-            let rows = of.value(Some(Version::Number(version)), "SELECT count(*) FROM t").await;
-            assert_eq!(rows.unwrap(), (version * 10).to_string(), "{name} at {version}");
+            let at = Some(Version::Number(version));
+            let rows = table(name).value(at, "SELECT count(*) FROM t").await.unwrap();
+            assert_eq!(rows, (version * 10).to_string(), "{name} at {version}");
         }
     }
     let before = table("dv").value(Some(Version::Number(1)), "SELECT count(*) FROM t").await;

@@ -130,7 +130,9 @@ async fn two_writers_lose_nothing(store: Arc<S3s>, each: i64) {
 /// A reader that knows a version reads only what was committed since then.
 async fn a_reader_reads_new_commits_alone(store: Arc<S3s>) {
     let (reader, writer) = (created(&store).await, program(&store));
-    for id in 0..20 {
+    insert(&writer, "(1, 0)").await.unwrap();
+    let early = insert(&writer, "(1, 1)").await.unwrap();
+    for id in 2..20 {
         insert(&writer, &format!("(1, {id})")).await.unwrap();
     }
     let sql = "SELECT count(*) FROM lake.t";
@@ -140,11 +142,12 @@ async fn a_reader_reads_new_commits_alone(store: Arc<S3s>) {
     assert_eq!(counts, [20]);
     assert_eq!(again.bytes_read, 0, "nothing was committed: {again:?}");
     let last = insert(&writer, "(1, 20)").await.unwrap();
-    assert!(last.requests <= 12, "a commit costs the same after many: {last:?}");
+    assert!(last.requests <= early.requests + 2, "a commit costs the same after many: {last:?}");
+    assert!(last.bytes_read < early.bytes_read + 2000, "{early:?} then {last:?}");
     let (counts, new) = integers(&reader, sql).await.unwrap();
     assert_eq!(counts, [21]);
-    assert!(new.requests < first.requests / 2 && new.requests <= 5, "{first:?} then {new:?}");
-    assert!(new.bytes_read * 5 < first.bytes_read, "{first:?} then {new:?}");
+    assert!(new.requests * 2 < first.requests, "{first:?} then {new:?}");
+    assert!(new.bytes_read * 2 < first.bytes_read, "{first:?} then {new:?}");
     // An old version is not lost by that, and the newest is found again.
     let old = integers(&reader, "SELECT count(*) FROM lake.t VERSION AS OF 7").await.unwrap();
     assert_eq!(old.0, [7]);
