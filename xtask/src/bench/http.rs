@@ -90,10 +90,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for case in &cases {
         bench.case(case, &clients, options.runs, &mut page)?;
     }
-    match options.clients.is_empty() {
-        true => keep("bench-http.md", &page),
-        false => Ok(println!("{page}")),
+    if options.clients.is_empty() {
+        return keep("bench-http.md", &page);
     }
+    println!("{page}");
+    Ok(())
 }
 
 fn head(runs: usize) -> String {
