@@ -43,6 +43,9 @@ pub(crate) type Running = BoxFuture<'static, DeltaResult<Map<String, Value>>>;
 /// A feature of tables whose log is cleaned up only by those who know its history.
 const PROTECTED_LOG: &str = "checkpointProtection";
 
+/// How often a commit is tried while other writers come first; the caller's time ends it sooner.
+const COMMITS_MAX: usize = 1000;
+
 /// What a command works with.
 pub(crate) struct Work {
     pub(crate) log: Arc<TableLog>,
@@ -66,7 +69,8 @@ impl Work {
             ("userName".to_owned(), cx.principal().name().into()),
             ("orbitQueryId".to_owned(), cx.query_id().to_string().into()),
         ];
-        let mut properties = CommitProperties::default().with_metadata(metadata);
+        let mut properties =
+            CommitProperties::default().with_metadata(metadata).with_max_retries(COMMITS_MAX);
         let features = snapshot.as_ref().and_then(|s| s.protocol().writer_features());
         if features.is_some_and(|f| f.iter().any(|f| f.to_string() == PROTECTED_LOG)) {
             properties = properties.with_cleanup_expired_logs(Some(false));
