@@ -81,7 +81,9 @@ pub(crate) async fn a_storm_without_end_is_told_in_time(_: Arc<World>) -> Outcom
     let begin = Instant::now();
     let request = ReadRanges { key: "k".to_owned(), ranges: vec![0..4, 9..12], if_match: None };
     let read = store.files().read_ranges(&within(Duration::from_millis(500)), request).await;
-    assert_eq!(read.unwrap_err().kind(), ErrorKind::Timeout);
+    // Nobody waits for what the time does not suffice for; it may run out in a request all the same.
+    let kind = read.unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::RateLimited | ErrorKind::Timeout), "{kind}");
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
     Ok(())
 }
