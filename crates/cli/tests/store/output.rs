@@ -56,6 +56,7 @@ fn a_failed_result_leaves_nothing(desk: &Desk) {
     assert_eq!(desk.server.left_of_uploads(), [""; 0].map(std::path::PathBuf::from));
 }
 
+#[expect(clippy::disallowed_methods, reason = "this thread has no worker to block")]
 fn an_interrupted_result_leaves_nothing(desk: &Desk) {
     let endless = "SELECT a.v, repeat(md5(CAST(b.v AS varchar)), 8) AS text \
         FROM generate_series(0, 999999) AS a(v), generate_series(0, 999999) AS b(v)";
