@@ -98,8 +98,17 @@ impl Session {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let work = work(Arc::clone(&self.engine), cx.clone());
-        let task = AbortOnDropHandle::new(self.workers.spawn(work));
-        cx.run(async { task.await.unwrap_or_else(|cause| Err(fault(cause))) }).await
+        let mut task = AbortOnDropHandle::new(self.workers.spawn(work));
+        tokio::select! {
+            biased;
+            done = &mut task => done.unwrap_or_else(|cause| Err(fault(cause))),
+            error = cx.ended() => {
+                // Only work that is gone has begun its cancels, for which closing waits.
+                task.abort();
+                tokio::time::timeout(CLOSE_TIMEOUT, task).await.ok();
+                Err(error)
+            }
+        }
     }
 
     /// The same stream, computed where queries compute, until it is dropped or `cx` ends.
