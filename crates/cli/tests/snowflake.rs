@@ -74,7 +74,7 @@ async fn a_walk_through() {
     let stage = match Stage::new().await {
         Ok(stage) => stage,
         Err(error) => {
-            error.completion().map(drop).unwrap_or_else(|failed| panic!("{failed:?}"));
+            error.completion().map_or_else(|failed| panic!("{failed:?}"), drop);
             return;
         }
     };

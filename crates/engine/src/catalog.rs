@@ -14,7 +14,7 @@ use orbit_core::{Context, Datasources, Error, ErrorKind, Handle, Result, Version
 
 use crate::lake::{FileTable, FoundTable, Lake, LakeStore, SchemaCache, TableData, declared_types};
 use crate::name::{NamePart, pick};
-use crate::remote::{self, RemoteTable};
+use crate::remote::{self, PartReading, RemoteTable};
 use crate::sql::{Names, TableUse, split_suffix};
 use crate::{EngineOptions, PathTables, TableFormat, TableInfo, TableOptions};
 
@@ -126,7 +126,8 @@ impl<'a> Catalog<'a> {
         let datasource = handle.open(self.cx).await?;
         let named = |e: Error| e.with_datasource(handle.name());
         if datasource.facets().sql.is_some() {
-            let found = remote::find(self.cx, handle, &datasource, parts, version).await;
+            let reading = self.part_reading();
+            let found = remote::find(self.cx, handle, &datasource, parts, version, reading).await;
             return Ok(found.map_err(named)?.map(|table| Resolved::Remote(Arc::new(table))));
         }
         let lake = self.lake(handle).await?;
@@ -136,6 +137,16 @@ impl<'a> Catalog<'a> {
         };
         let found = lake.find(parts).await.map_err(named)?;
         found.map(|found| Resolved::file(lake, found, version)).transpose()
+    }
+
+    /// How tables of warehouses are read in parts, if they are.
+    fn part_reading(&self) -> Option<PartReading> {
+        let parts_max = self.options.source_partitions_max;
+        (parts_max > 1).then(|| PartReading {
+            parts_max,
+            batch_rows: self.options.batch_rows,
+            datasources: self.datasources.clone(),
+        })
     }
 
     /// The lake of a file datasource, one for the whole query.

@@ -135,7 +135,7 @@ fn remote_source(remote: &RemoteExec, above: &[String]) -> SourceExplanation {
         datasource: remote.cx().datasource().unwrap_or_default().to_owned(),
         table: remote.table(),
         is_query: true,
-        reads: "one query".to_owned(),
+        reads: remote.reads(),
         pushed,
         stayed,
         estimate: Estimate::default(),

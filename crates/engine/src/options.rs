@@ -20,6 +20,10 @@ pub struct EngineOptions {
     pub batch_rows: usize,
     /// Parts of a plan that run at once; the number of processors if not said.
     pub target_partitions: Option<usize>,
+    /// Parts in which a table of a warehouse is read at once, where its source can: more than
+    /// one is faster for large results, and may show different moments of the table unless the
+    /// source keeps one snapshot.
+    pub source_partitions_max: usize,
     /// The datasource whose tables may be named without it, beside those of file sources.
     pub default_datasource: Option<String>,
     /// What a statement may ask.
@@ -34,6 +38,7 @@ impl Default for EngineOptions {
             spill_path: None,
             batch_rows: 8192,
             target_partitions: None,
+            source_partitions_max: 1,
             default_datasource: None,
             limits: StatementLimits::default(),
         }

@@ -1,5 +1,6 @@
 //! One statement over three kinds of source: PostgreSQL, Parquet in S3, and a Delta table in a
-//! folder. What `explain` says is pushed is what the servers see.
+//! folder. What `explain` says is pushed is what the servers see, and a table that is read in
+//! parts is the same table.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,13 +12,14 @@ use futures::TryStreamExt;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use orbit::Orbit;
 use orbit::core::Context;
-use orbit::engine::Request;
+use orbit::engine::{EngineOptions, Request};
 use orbit_testkit::servers::{Postgres, S3s, ServerError};
 
 /// Orders, of which the statement wants the last three that are open.
 const TABLE: &str = "CREATE TABLE orders AS SELECT i::bigint AS id, (i % 300 + 1)::bigint AS customer, \
     (i * 7 % 300 + 1)::bigint AS part, CASE WHEN i % 2 = 0 THEN 'open' ELSE 'done' END AS status, \
     repeat('never read', 100) AS note FROM generate_series(1, 20000) AS i;\n\
+    ALTER TABLE orders ADD PRIMARY KEY (id);\nANALYZE orders;\n\
     ALTER SYSTEM SET log_statement = 'all';\nSELECT pg_reload_conf();";
 
 const STATEMENT: &str = "SELECT o.id, c.c_name, p.price FROM \
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         match runtime.block_on(servers()) {
             Ok((postgres, s3)) => {
                 runtime.block_on(join(&postgres, &s3))?;
+                runtime.block_on(in_parts(&postgres, &s3))?;
                 Ok(Completion::Completed)
             }
             Err(missing) => missing.completion(),
@@ -51,7 +54,7 @@ fn sample_lake() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/sample-lake")
 }
 
-fn opened(postgres: &Postgres, s3: &S3s) -> orbit::core::Result<Orbit> {
+fn opened(postgres: &Postgres, s3: &S3s, engine: EngineOptions) -> orbit::core::Result<Orbit> {
     let (port, endpoint, lake) = (postgres.port().to_string(), s3.endpoint(), sample_lake());
     let books = [
         ("host", "127.0.0.1"),
@@ -68,6 +71,7 @@ fn opened(postgres: &Postgres, s3: &S3s) -> orbit::core::Result<Orbit> {
         ("secret_key", s3.secret_key()),
     ];
     Orbit::builder()
+        .engine(engine)
         .datasource("books", "redshift", books)
         .datasource("shop", "s3", shop)
         .datasource("lake", "local", [("path", lake.to_str().unwrap_or_default())])
@@ -77,7 +81,7 @@ fn opened(postgres: &Postgres, s3: &S3s) -> orbit::core::Result<Orbit> {
 async fn join(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
     let bucket = s3.root().join(S3s::BUCKET);
     std::fs::copy(sample_lake().join("customer.parquet"), bucket.join("customer.parquet"))?;
-    let orbit = opened(postgres, s3)?;
+    let orbit = opened(postgres, s3, EngineOptions::default())?;
     let cx = Context::builder().timeout(Duration::from_secs(60)).build();
     let request = || Request { sql: STATEMENT.to_owned(), ..Request::default() };
     let explanation = orbit.engine().explain(&cx, request(), false).await?;
@@ -107,6 +111,31 @@ async fn join(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
         log.lines().filter(|line| line.contains("statement: COPY (SELECT")).collect();
     let sent = copies.iter().filter_map(|line| Some(line.split_once("statement: ")?.1));
     insta::assert_snapshot!(sent.collect::<Vec<_>>().join("\n"), @r#"COPY (SELECT "id", "customer", "part" FROM "public"."orders" WHERE "status" COLLATE "C" = 'open' ORDER BY "id" DESC NULLS FIRST LIMIT 3) TO STDOUT (FORMAT binary)"#);
+    Ok(())
+}
+
+/// Ranges of the key, on as many connections, are the whole table.
+async fn in_parts(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
+    let options = EngineOptions { source_partitions_max: 4, ..EngineOptions::default() };
+    let orbit = opened(postgres, s3, options)?;
+    let cx = Context::builder().timeout(Duration::from_secs(60)).build();
+    let sql = "SELECT count(*), count(DISTINCT id), sum(id) FROM books.public.orders \
+               WHERE status = 'open'";
+    let request = || Request { sql: sql.to_owned(), ..Request::default() };
+    let explanation = orbit.engine().explain(&cx, request(), false).await?;
+    let reads: Vec<_> = explanation.sources.iter().map(|source| source.reads.as_str()).collect();
+    insta::assert_snapshot!(reads.join("\n"), @"up to 4 parts at once, which may show different moments");
+    let batches: Vec<RecordBatch> =
+        orbit.engine().query(&cx, request()).await?.try_collect().await?;
+    insta::assert_snapshot!(shown(&batches)?, @"10000 | 10000 | 100010000");
+    orbit.close().await?;
+    let log = postgres.log();
+    let is_range = |line: &&str| line.contains(r#""id" >= "#) || line.contains(r#""id" < "#);
+    let ranges = log.lines().filter(|line| line.contains("statement: COPY (SELECT"));
+    let ranges = ranges.filter(is_range).count();
+    if ranges != 4 {
+        return Err(format!("{ranges} ranges were read").into());
+    }
     Ok(())
 }
 

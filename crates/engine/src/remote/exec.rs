@@ -19,15 +19,16 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, SendableRecordBatchStream,
 };
-use futures::stream::{self, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use orbit_core::{
     ColumnDescription, Context, Datasource, Error, ErrorKind, EstimateQuality, Operation, Query,
     Result, SortKey, Statistic, Target,
 };
 
+use super::parts::{PartReading, Parts};
 use crate::error::to_datafusion;
 
-/// Runs one query at a source.
+/// Runs one query at a source, whole or in parts.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteExec {
     cx: Context,
@@ -36,6 +37,7 @@ pub(crate) struct RemoteExec {
     schema: SchemaRef,
     columns: Vec<ColumnDescription>,
     rows: Option<Statistic<u64>>,
+    parts: Option<Arc<Parts>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -49,9 +51,18 @@ impl RemoteExec {
         schema: SchemaRef,
         rows: Option<Statistic<u64>>,
     ) -> Self {
-        let properties = properties(EquivalenceProperties::new(Arc::clone(&schema)));
-        let metrics = ExecutionPlanMetricsSet::new();
-        Self { cx, datasource, query, schema, columns: Vec::new(), rows, properties, metrics }
+        let properties = properties(EquivalenceProperties::new(Arc::clone(&schema)), 1);
+        Self {
+            cx,
+            datasource,
+            query,
+            schema,
+            columns: Vec::new(),
+            rows,
+            parts: None,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 
     /// The same, knowing how the source sees its columns.
@@ -60,13 +71,22 @@ impl RemoteExec {
         Self { columns, ..self }
     }
 
+    /// The same, read in parts.
+    #[must_use]
+    pub(crate) fn in_parts(self, reading: PartReading) -> Self {
+        let parts = Parts::new(reading);
+        let equivalence = EquivalenceProperties::new(Arc::clone(&self.schema));
+        let properties = properties(equivalence, parts.readers_max());
+        Self { parts: Some(Arc::new(parts)), properties, ..self }
+    }
+
     /// The same, sorted and cut at the source.
     #[must_use]
     pub(crate) fn with_top(&self, order: Vec<SortKey>, limit: u64, ordering: LexOrdering) -> Self {
         let query = Query { order, limit: Some(limit), ..self.query.clone() };
         let sorted =
             EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), [ordering]);
-        Self { query, properties: properties(sorted), ..self.clone() }
+        Self { query, parts: None, properties: properties(sorted, 1), ..self.clone() }
     }
 
     /// The query as the source gets it.
@@ -77,6 +97,18 @@ impl RemoteExec {
     /// How the source sees its columns.
     pub(crate) fn columns(&self) -> &[ColumnDescription] {
         &self.columns
+    }
+
+    /// In how many requests its rows come, as a person reads it.
+    pub(crate) fn reads(&self) -> String {
+        let Some(parts) = &self.parts else { return "one query".to_owned() };
+        let sql = self.datasource.facets().sql;
+        let capability = sql.and_then(|sql| sql.capability().partitions);
+        let snapshot = match capability {
+            Some(capability) if capability.one_snapshot => "of one snapshot",
+            _ => "which may show different moments",
+        };
+        format!("up to {} parts at once, {snapshot}", parts.readers_max())
     }
 
     /// The query's context, which names the datasource.
@@ -98,28 +130,42 @@ impl RemoteExec {
     }
 }
 
-fn properties(equivalence: EquivalenceProperties) -> Arc<PlanProperties> {
+fn properties(equivalence: EquivalenceProperties, readers: usize) -> Arc<PlanProperties> {
     Arc::new(PlanProperties::new(
         equivalence,
-        Partitioning::UnknownPartitioning(1),
+        Partitioning::UnknownPartitioning(readers),
         EmissionType::Incremental,
         Boundedness::Bounded,
     ))
 }
 
-async fn open(
+/// The rows of the whole query.
+async fn whole(
     cx: Context,
     datasource: Arc<dyn Datasource>,
     query: Query,
-    schema: SchemaRef,
-) -> Result<impl futures::Stream<Item = Result<RecordBatch>>> {
+) -> Result<impl Stream<Item = Result<RecordBatch>>> {
     let sql = datasource.facets().sql.ok_or_else(|| Error::unsupported(Operation::Query))?;
-    let batches = sql.query(&cx, query).await?;
-    let name = cx.datasource().unwrap_or_default().to_owned();
-    Ok(batches.and_then(move |batch| {
-        let batch = conform(batch, &schema).map_err(|e| e.with_datasource(name.as_str()));
-        futures::future::ready(batch)
-    }))
+    sql.query(&cx, query).await
+}
+
+/// The rows of one part after the other, until no part is left.
+fn in_turns(
+    cx: Context,
+    datasource: Arc<dyn Datasource>,
+    query: Query,
+    parts: Arc<Parts>,
+) -> impl Stream<Item = Result<RecordBatch>> {
+    let next = move |()| {
+        let (cx, datasource) = (cx.clone(), Arc::clone(&datasource));
+        let (query, parts) = (query.clone(), Arc::clone(&parts));
+        async move {
+            let sql = datasource.facets().sql;
+            let sql = sql.ok_or_else(|| Error::unsupported(Operation::Partitions))?;
+            Ok(parts.next(&cx, sql, &query).await?.map(|batches| (batches, ())))
+        }
+    };
+    stream::try_unfold((), next).try_flatten()
 }
 
 /// The batch under the plan's schema; a source that answers with other types is refused.
@@ -170,6 +216,11 @@ impl ExecutionPlan for RemoteExec {
         Ok(self)
     }
 
+    fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let parts = self.parts.as_ref().map(|parts| Arc::new(parts.afresh()));
+        Ok(Arc::new(Self { parts, ..self.as_ref().clone() }))
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -179,10 +230,21 @@ impl ExecutionPlan for RemoteExec {
         // Dropping the stream cancels what it started, and nothing else of the query.
         let cx = self.cx.child();
         let guard = cx.cancellation().clone().drop_guard();
-        let opened =
-            open(cx, Arc::clone(&self.datasource), self.query.clone(), Arc::clone(&self.schema));
-        let batches = stream::once(opened).try_flatten().map_err(to_datafusion);
-        let batches = batches.inspect_ok(move |batch| {
+        let name = cx.datasource().unwrap_or_default().to_owned();
+        let (datasource, query) = (Arc::clone(&self.datasource), self.query.clone());
+        let batches = match &self.parts {
+            None => stream::once(whole(cx, datasource, query)).try_flatten().boxed(),
+            Some(parts) => {
+                parts.begin(partition).map_err(to_datafusion)?;
+                in_turns(cx, datasource, query, Arc::clone(parts)).boxed()
+            }
+        };
+        let schema = Arc::clone(&self.schema);
+        let batches = batches.and_then(move |batch| {
+            let batch = conform(batch, &schema).map_err(|e| e.with_datasource(name.as_str()));
+            futures::future::ready(batch)
+        });
+        let batches = batches.map_err(to_datafusion).inspect_ok(move |batch| {
             let _held = &guard;
             baseline.record_output(batch.num_rows());
         });

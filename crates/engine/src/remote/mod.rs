@@ -1,6 +1,8 @@
 //! Tables of warehouses: what can be asked of the source is asked of it, through the contract.
 
 mod exec;
+mod part_files;
+mod parts;
 mod predicate;
 mod table;
 mod top;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use datafusion::execution::session_state::SessionStateBuilder;
 
 pub(crate) use exec::RemoteExec;
+pub(crate) use parts::PartReading;
 pub(crate) use predicate::is_text;
 pub(crate) use table::{RemoteTable, find, tables};
 

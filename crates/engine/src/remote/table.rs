@@ -17,6 +17,7 @@ use orbit_core::{
 };
 
 use super::exec::RemoteExec;
+use super::parts::PartReading;
 use super::predicate::Gate;
 use crate::TableInfo;
 use crate::name::{NamePart, pick};
@@ -32,15 +33,17 @@ pub(crate) struct RemoteTable {
     table: TableRef,
     kind: TableKind,
     description: TableDescription,
+    reading: Option<PartReading>,
 }
 
-/// The table of this name, described.
+/// The table of this name, described; it is read as `reading` says, where its source can.
 pub(crate) async fn find(
     cx: &Context,
     handle: &Handle,
     datasource: &Arc<dyn Datasource>,
     parts: &[NamePart],
     version: Option<Version>,
+    reading: Option<PartReading>,
 ) -> Result<Option<RemoteTable>> {
     let cx = cx.for_datasource(handle.name());
     let sql = sql_of(&**datasource)?;
@@ -58,6 +61,7 @@ pub(crate) async fn find(
         table,
         kind: entry.kind,
         description,
+        reading: reading.filter(|_| sql.capability().partitions.is_some()),
     }))
 }
 
@@ -208,9 +212,16 @@ impl RemoteTable {
         query.predicate = Predicate::all(predicates.into_iter().flatten());
         query.limit = limit.filter(|_| all_pushed && can_limit).map(|n| n as u64);
         query.schema = Some(Arc::clone(&schema));
+        // Parts of a query that is cut short would each be cut.
+        let reading = self.reading.clone().filter(|_| query.limit.is_none());
         let rows = self.description.statistics.rows;
-        Ok(RemoteExec::new(self.cx.clone(), Arc::clone(&self.datasource), query, schema, rows)
-            .with_columns(self.description.columns.clone()))
+        let scan =
+            RemoteExec::new(self.cx.clone(), Arc::clone(&self.datasource), query, schema, rows)
+                .with_columns(self.description.columns.clone());
+        Ok(match reading {
+            Some(reading) => scan.in_parts(reading),
+            None => scan,
+        })
     }
 
     fn capability(&self) -> Option<orbit_core::QueryCapability> {

@@ -12,6 +12,7 @@ mod deep;
 mod formats;
 mod lake;
 mod names;
+mod parts;
 mod pushdown;
 mod run;
 mod store;

@@ -9,8 +9,8 @@ use arrow_schema::SchemaRef;
 use orbit_core::{
     BooleanForm, DescribeCapability, DialectLimits, EstimateCapability, IdentifierCase,
     InsertCapability, IntegerDivision, LimitForm, ListTablesCapability, NullOrder, ParameterMarker,
-    PartitionCapability, PredicateCapability, Query, QueryCapability, SqlCapability, SqlDialect,
-    StatementCapability, TableName, TimeTravelForm,
+    Partition, PartitionCapability, PartitionSource, PredicateCapability, Query, QueryCapability,
+    SqlCapability, SqlDialect, StatementCapability, TableName, TimeTravelForm,
 };
 
 use super::tables::Tables;
@@ -90,6 +90,7 @@ pub(super) struct Script {
     pub(super) collated: BTreeSet<String>,
     pub(super) batch_rows: usize,
     pub(super) refuse: Option<Box<Refusal>>,
+    pub(super) exports: Vec<Partition>,
 }
 
 /// Makes a [`Scripted`] source.
@@ -107,6 +108,7 @@ impl Default for Builder {
             collated: BTreeSet::new(),
             batch_rows: 16,
             refuse: None,
+            exports: Vec::new(),
         };
         Self { script, tables: Tables::default() }
     }
@@ -166,6 +168,24 @@ impl Builder {
         construct: impl Fn(&Query) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.script.refuse = Some(Box::new(construct));
+        self
+    }
+
+    /// A query in parts is these files of `datasource`, each a part of so many rows.
+    #[must_use]
+    pub fn exports(
+        mut self,
+        datasource: &str,
+        files: impl IntoIterator<Item = (impl Into<String>, u64)>,
+    ) -> Self {
+        let part = |(key, rows): (_, u64)| Partition {
+            source: PartitionSource::Files {
+                datasource: datasource.to_owned(),
+                keys: vec![Into::into(key)],
+            },
+            rows: Some(rows),
+        };
+        self.script.exports = files.into_iter().map(part).collect();
         self
     }
 

@@ -261,6 +261,16 @@ impl SqlDatasource for Connection {
         }
         self.admit(Operation::Partitions, &request.query)?;
         let rows = self.rows(&request.query)?;
+        let exports = &self.source.script().exports;
+        if !exports.is_empty() {
+            return Ok(PartitionSet {
+                schema: rows.schema(),
+                partitions: exports.clone(),
+                ordered: true,
+                one_snapshot: true,
+                expires_at: None,
+            });
+        }
         let mut work = Work::begin(&self.source, cx, &request.query.target);
         let parts_max = request.partitions_max.max(1);
         let size = rows.num_rows().div_ceil(parts_max).max(1);
