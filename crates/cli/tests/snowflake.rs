@@ -74,12 +74,12 @@ async fn a_walk_through() {
     let stage = match Stage::new().await {
         Ok(stage) => stage,
         Err(error) => {
-            error.completion().map(drop).unwrap_or_else(|failed| panic!("{failed:?}"));
+            error.completion().map_or_else(|failed| panic!("{failed:?}"), drop);
             return;
         }
     };
     contains(&stage.run(&["check"]).await, &["lake", "snow", "pg"]);
-    contains(&stage.run(&["tables", "snow"]).await, &["\"ORDERS\""]);
+    contains(&stage.run(&["tables", "snow"]).await, &["snow.\"ORBIT\".\"PUBLIC\".\"ORDERS\""]);
     let described = stage.run(&["describe", "snow.\"ORBIT\".\"PUBLIC\".\"ORDERS\""]).await;
     contains(&described, &["ID", "NUMBER(18,0)", "AMOUNT", "NUMBER(12,2)", "CUSTOMER"]);
     let sql = "SELECT COUNT(*) AS N, SUM(AMOUNT) AS S FROM ORDERS";
