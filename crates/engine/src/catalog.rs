@@ -67,7 +67,8 @@ impl<'a> Catalog<'a> {
         }
         // `"orders@v3"`: only when no table has the whole name.
         let mut parts = used.parts.clone();
-        if let Some(last) = parts.last_mut()
+        if used.version.is_none()
+            && let Some(last) = parts.last_mut()
             && let Some((table, version)) = split_suffix(&last.text)
         {
             let version = version?;
