@@ -73,6 +73,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    if !matches!(command, Command::Measure { .. }) {
+        shell::find_root()?;
+    }
     match command {
         Command::Test(options) => test::run(&options),
         Command::Profile(options) => profile::run(&options),

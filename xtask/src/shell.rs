@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,10 +16,32 @@ const GUARDS: [(&str, &str); 3] = [
     ("GCE_METADATA_IP", "127.0.0.1:9"),
 ];
 
-/// The workspace's folder.
+/// The workspace's folder, around the current one: a build of this may run in another clone.
 pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| find_root().unwrap_or_else(|_| PathBuf::from(".")))
+}
+
+/// Looks for the workspace from the current folder upward, then where cargo says that this
+/// package lies.
+///
+/// # Errors
+/// When neither is in a workspace of ORBIT.
+pub(crate) fn find_root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("there is no current folder")?;
+    let package = variable("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let starts = [Some(here.as_path()), package.as_deref()];
+    let mut folders = starts.into_iter().flatten().flat_map(Path::ancestors);
+    let root = folders.find(|folder| is_root(folder));
+    let root = root.context("this is no clone of ORBIT; change into one")?;
+    Ok(root.to_owned())
+}
+
+/// Whether a workspace with a member `xtask` begins here.
+fn is_root(folder: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(folder.join("Cargo.toml")) else { return false };
+    let has = |line: &str| text.lines().any(|l| l.trim().trim_end_matches(',') == line);
+    has("[workspace]") && has("\"xtask\"")
 }
 
 /// A variable of the environment; none when unset or empty.

@@ -7,12 +7,31 @@ use common::Place;
 #[test]
 fn listings_read_well() {
     let place = Place::lake();
-    insta::assert_snapshot!("backends", place.run(&["backends"]));
     insta::assert_snapshot!("sources", place.run(&["sources"]));
     insta::assert_snapshot!("sources_json", place.run(&["sources", "--json"]));
     insta::assert_snapshot!("tables", place.run(&["tables", "lake"]));
     insta::assert_snapshot!("tables_json", place.run(&["tables", "--like", "ORDER", "--json"]));
     insta::assert_snapshot!("describe", place.run(&["describe", "lake.orders"]));
+}
+
+#[test]
+fn backends_are_listed_as_they_are_in_this_build() {
+    let place = Place::empty();
+    let version = place.run(&["--version"]).stdout;
+    let linked = version.lines().find_map(|line| line.strip_prefix("backends: ")).unwrap();
+    let linked: Vec<_> = linked.split(", ").collect();
+    assert!(linked.contains(&"local"), "{version}");
+    let listed = place.run(&["backends"]).stdout;
+    let mut alike = String::new();
+    for line in listed.lines() {
+        let words: Vec<_> = line.split("  ").map(str::trim).filter(|w| !w.is_empty()).collect();
+        match words[1] {
+            "not compiled in" => assert!(!linked.contains(&words[0]), "{line}"),
+            "ready" if words[0] != "local" => assert!(linked.contains(&words[0]), "{line}"),
+            _ => alike += &(words.join(" | ") + "\n"),
+        }
+    }
+    insta::assert_snapshot!("backends", alike);
 }
 
 #[test]
@@ -38,7 +57,8 @@ fn check_tells_each_datasource_apart() {
     let ok: Vec<_> = checked["datasources"].as_array().unwrap().iter().map(|d| &d["ok"]).collect();
     assert_eq!(ok, [false, true]);
     assert_eq!(ran.code, Some(5), "{ran}");
-    place.write("datasources.yaml", "version: 1\ndatasources:\n  lake:\n    typ: local\n");
+    let wrong = "datasources:\n  lake:\n    type: local\n    path: lake\n    allow_write: true\n";
+    place.write("datasources.yaml", wrong);
     let wrong = place.run(&["check"]);
     assert_eq!(wrong.code, Some(3));
     insta::assert_snapshot!("config_error", wrong);

@@ -79,7 +79,7 @@ async fn a_walk_through() {
         }
     };
     contains(&stage.run(&["check"]).await, &["lake", "snow", "pg"]);
-    contains(&stage.run(&["tables", "snow"]).await, &["\"ORDERS\""]);
+    contains(&stage.run(&["tables", "snow"]).await, &["snow.\"ORBIT\".\"PUBLIC\".\"ORDERS\""]);
     let described = stage.run(&["describe", "snow.\"ORBIT\".\"PUBLIC\".\"ORDERS\""]).await;
     contains(&described, &["ID", "NUMBER(18,0)", "AMOUNT", "NUMBER(12,2)", "CUSTOMER"]);
     let sql = "SELECT COUNT(*) AS N, SUM(AMOUNT) AS S FROM ORDERS";

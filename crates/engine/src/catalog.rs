@@ -67,7 +67,8 @@ impl<'a> Catalog<'a> {
         }
         // `"orders@v3"`: only when no table has the whole name.
         let mut parts = used.parts.clone();
-        if let Some(last) = parts.last_mut()
+        if used.version.is_none()
+            && let Some(last) = parts.last_mut()
             && let Some((table, version)) = split_suffix(&last.text)
         {
             let version = version?;
@@ -131,11 +132,13 @@ impl<'a> Catalog<'a> {
             return Ok(found.map_err(named)?.map(|table| Resolved::Remote(Arc::new(table))));
         }
         let lake = self.lake(handle).await?;
-        let parts = match parts {
-            [schema, rest @ ..] if !rest.is_empty() && schema.text == NO_SCHEMA => rest,
-            parts => parts,
-        };
-        let found = lake.find(parts).await.map_err(named)?;
+        let mut found = lake.find(parts).await.map_err(named)?;
+        if let ([schema, rest @ ..], None) = (parts, &found)
+            && !rest.is_empty()
+            && schema.text == NO_SCHEMA
+        {
+            found = lake.find(rest).await.map_err(named)?;
+        }
         found.map(|found| Resolved::file(lake, found, version)).transpose()
     }
 
@@ -253,7 +256,8 @@ impl Resolved {
         }
     }
 
-    /// The names by which the plan will know it.
+    /// The names by which the plan will know it, and it alone: a second table of the same names
+    /// would be read as the first.
     pub(crate) fn reference(&self) -> [String; 3] {
         let TableInfo { datasource, schema, table, .. } = self.info();
         let version = match self {
@@ -261,12 +265,12 @@ impl Resolved {
             Self::Remote(remote) => remote.table().version,
         };
         let table = match version {
+            None if table.contains('@') => quoted(&table),
             None => table,
             Some(Version::Number(number)) => format!("{table}@v{number}"),
             Some(Version::Timestamp(micros)) => format!("{table}@{micros}us"),
         };
-        let schema = if schema.is_empty() { NO_SCHEMA.to_owned() } else { schema };
-        [datasource, schema, table]
+        [datasource, one_schema(&schema), table]
     }
 
     /// The table as DataFusion scans it.
@@ -293,6 +297,20 @@ impl Resolved {
             },
         }
     }
+}
+
+/// The parts of a schema as one name, which no other parts have.
+fn one_schema(parts: &[String]) -> String {
+    let is_plain = |part: &str| !part.is_empty() && part != NO_SCHEMA && !part.contains(['.', '"']);
+    let part = |part: &String| if is_plain(part) { part.clone() } else { quoted(part) };
+    match parts {
+        [] => NO_SCHEMA.to_owned(),
+        parts => parts.iter().map(part).collect::<Vec<_>>().join("."),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The names to be put into the statement for `used`.

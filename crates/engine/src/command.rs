@@ -246,8 +246,8 @@ impl TableCommand {
         }
     }
 
-    /// The texts that are SQL.
-    pub(crate) fn sql_texts(&self) -> Vec<&str> {
+    /// The texts that are expressions.
+    pub(crate) fn expressions(&self) -> Vec<&str> {
         let mut texts = Vec::new();
         match self {
             Self::Write(TableWrite { mode: WriteMode::Overwrite { predicate }, .. })
@@ -269,7 +269,6 @@ impl TableCommand {
             Self::AddConstraint { expression, .. } => texts.push(expression),
             _ => {}
         }
-        texts.extend(self.column_texts().iter().map(String::as_str));
         texts
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use orbit_core::{
@@ -14,7 +13,8 @@ use orbit_core::{
 use crate::catalog::Resolved;
 use crate::engine::Shared;
 use crate::lake::{LakeStore, QueryStores};
-use crate::{DescribedTable, session, sql};
+use crate::sql::{self, OrbitDialect};
+use crate::{DescribedTable, session};
 
 /// Resolves `name` as SQL does and describes what it finds.
 pub(crate) async fn describe(shared: &Shared, cx: &Context, name: &str) -> Result<DescribedTable> {
@@ -48,13 +48,12 @@ pub(crate) async fn describe(shared: &Shared, cx: &Context, name: &str) -> Resul
 
 /// The name of a table, alone.
 pub(crate) fn parse_name(name: &str) -> Result<sql::TableUse> {
-    let dialect = GenericDialect {};
     let invalid = || {
         let message = format!("`{name}` is not the name of a table");
         Error::new(ErrorKind::QueryInvalid, message)
             .with_hint("a name is datasource.table, parts with other characters in double quotes")
     };
-    let mut parser = Parser::new(&dialect).try_with_sql(name).map_err(|_| invalid())?;
+    let mut parser = Parser::new(&OrbitDialect).try_with_sql(name).map_err(|_| invalid())?;
     let parsed = parser.parse_object_name(false).map_err(|_| invalid())?;
     if parser.peek_token().token != Token::EOF {
         return Err(invalid());

@@ -211,12 +211,16 @@ impl Engine {
 
     async fn plan(&self, cx: &Context, request: Request) -> Result<Planned> {
         let (shared, cx) = (Arc::clone(&self.0), cx.clone());
+        // A caller that drops this has given up, too.
+        let abandoned = cx.cancellation().clone().drop_guard();
         let planning =
             BigStack::new(async move { Box::pin(Planner::new(&shared, &cx).plan(request)).await });
         // Planning computes for long between two waits: elsewhere, it keeps no caller waiting
         // who has given up.
         let planning = AbortOnDropHandle::new(tokio::spawn(planning.in_current_span()));
-        planning.await.map_err(|e| {
+        let planned = planning.await;
+        abandoned.disarm();
+        planned.map_err(|e| {
             Error::new(ErrorKind::Unexpected, "planning ended without an answer").with_source(e)
         })?
     }

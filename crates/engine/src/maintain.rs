@@ -8,7 +8,6 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{ColumnOption, DataType as SqlType, TimezoneInfo};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use orbit_core::{Context, Error, ErrorKind, Handle, Result, WriteEffect};
@@ -19,7 +18,7 @@ use crate::describe::parse_name;
 use crate::engine::{Shared, not_writable};
 use crate::lake::{LakeStore, QueryStores, TableData, partition_names};
 use crate::name::{NamePart, pick};
-use crate::sql::{self, TableUse};
+use crate::sql::{self, OrbitDialect, TableUse};
 use crate::{Engine, FileFormat, FormatTable, Request, TableFormat, TableOptions, session};
 
 /// The format of tables that are made.
@@ -41,8 +40,11 @@ pub(crate) async fn run(
     request: TableRequest,
 ) -> Result<TableAnswer> {
     let TableRequest { table, command, rows, paths_allowed } = request;
-    for text in command.sql_texts() {
+    for text in command.expressions() {
         sql::check_expression(text, &shared.options.limits)?;
+    }
+    for text in command.column_texts() {
+        sql::check_size(text, &shared.options.limits)?;
     }
     let used = parse_name(&table)?;
     let mut catalog = shared.catalog(cx);
@@ -242,8 +244,7 @@ fn column_of(session: &SessionState, text: &str) -> Result<Field> {
         Error::new(ErrorKind::QueryInvalid, message)
             .with_hint("write a name and a type, such as `price decimal(12,2) not null`")
     };
-    let dialect = GenericDialect {};
-    let mut parser = Parser::new(&dialect).try_with_sql(text).map_err(|_| invalid())?;
+    let mut parser = Parser::new(&OrbitDialect).try_with_sql(text).map_err(|_| invalid())?;
     let column = parser.parse_column_def().map_err(|_| invalid())?;
     if parser.peek_token().token != Token::EOF {
         return Err(invalid());

@@ -59,8 +59,8 @@ pub struct TableList {
 pub struct TableInfo {
     /// The datasource.
     pub datasource: String,
-    /// The schema, empty where the datasource has none; several parts are joined by a dot.
-    pub schema: String,
+    /// The parts between datasource and table, none where the datasource has no schemas.
+    pub schema: Vec<String>,
     /// The table.
     pub table: String,
     /// `table`, `view`, or the format of its files, such as `parquet` or `delta`.
@@ -72,12 +72,16 @@ pub struct TableInfo {
 }
 
 impl TableInfo {
-    /// The name that finds it from anywhere: `datasource.schema.table`.
+    /// The name that finds it from anywhere, for people: `datasource.schema.table`, unquoted.
     pub fn qualified_name(&self) -> String {
-        let parts = [&self.datasource, &self.schema, &self.table];
-        let parts: Vec<_> =
-            parts.into_iter().filter(|p| !p.is_empty()).map(String::as_str).collect();
-        parts.join(".")
+        self.parts().collect::<Vec<_>>().join(".")
+    }
+
+    /// The parts of that name that are not empty.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        let schema = self.schema.iter().map(String::as_str);
+        let parts = std::iter::once(self.datasource.as_str()).chain(schema);
+        parts.chain([self.table.as_str()]).filter(|part| !part.is_empty())
     }
 }
 

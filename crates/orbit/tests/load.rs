@@ -35,6 +35,10 @@ fn names(config: &Config) -> Vec<&str> {
     config.datasources().iter().map(|d| d.name.as_str()).collect()
 }
 
+fn local_alone() -> Registry {
+    Registry::new(LINKED.iter().copied().filter(|backend| backend.name == "local")).unwrap()
+}
+
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config").join(name)
 }
@@ -267,8 +271,7 @@ fn planned_backends_of_the_examples() {
         let text: String = text.lines().map(|line| uncommented(line) + "\n").collect();
         let folder = folder_with(&[("datasources.yaml", &text)]);
         let mut options = options(folder.path());
-        let local = LINKED.iter().copied().filter(|backend| backend.name == "local");
-        options.registry = Some(Registry::new(local).unwrap());
+        options.registry = Some(local_alone());
         for variable in text.split("${").skip(1) {
             let variable = variable.split(['}', ':']).next().unwrap();
             if !variable.starts_with("ORBIT_") {
@@ -301,6 +304,11 @@ fn schema_for_editors() {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(schema.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
+    for backend in LINKED {
+        assert!(schema["$defs"][backend.name].is_object(), "{}", backend.name);
+    }
+    // What each build has alike.
+    let schema = config_schema(&local_alone()).to_value();
     let local = &schema["$defs"]["local"];
     assert_eq!(local["additionalProperties"], false);
     let names: Vec<_> = local["properties"].as_object().unwrap().keys().collect();

@@ -50,9 +50,15 @@ impl Fixture for Debian {
     }
 }
 
+/// Fails with what root has to do, for anybody else.
+pub(super) fn require_root(packages: &[&str]) -> Result<()> {
+    ensure!(geteuid().is_root(), "ask root to `apt-get install {}`", packages.join(" "));
+    Ok(())
+}
+
 /// Installs packages, if root asks.
 pub(super) fn apt_install(packages: &[&str]) -> Result<()> {
-    ensure!(geteuid().is_root(), "ask root to `apt-get install {}`", packages.join(" "));
+    require_root(packages)?;
     apt(&["update", "--quiet"])?;
     apt(&[&["install", "--yes", "--quiet", "--no-install-recommends"], packages].concat())
 }

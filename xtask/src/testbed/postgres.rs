@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{Uid, User, geteuid};
 
 use super::Fixture;
-use super::debian::apt_install;
+use super::debian::{apt_install, require_root};
 use super::state::{Server, State, process_started};
 use crate::shell;
 
@@ -43,6 +43,7 @@ impl Fixture for Postgres {
     }
 
     fn install(&self) -> Result<()> {
+        require_root(&[PACKAGE])?;
         let conf = Path::new(CREATE_CLUSTER);
         if !conf.exists() {
             std::fs::create_dir_all(conf.parent().unwrap_or(conf))?;

@@ -17,7 +17,7 @@ pub(crate) use value::{FileRef, Output, Parameter, RowsShown};
 
 use crate::exit;
 
-/// One governed door to every warehouse and lake: SQL over named datasources.
+/// SQL over the data warehouses and lakes that a configuration names, and over files.
 #[derive(Debug, Parser)]
 #[command(
     name = "orbit",

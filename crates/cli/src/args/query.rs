@@ -61,8 +61,8 @@ pub(crate) struct QueryArgs {
     /// How the result looks; told by the ending of --output, else a table.
     #[arg(short = 'F', long, value_enum, conflicts_with = "json")]
     pub(crate) format: Option<Format>,
-    /// Write the result to a file of this machine, or to NAME:PATH of a datasource; it appears
-    /// once it is complete.
+    /// Write the result to a file of this machine, which is replaced, or to NAME:PATH of a
+    /// datasource; it appears once it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<Output>,
     /// Make --output a folder with a file for each value of these columns, as in

@@ -44,7 +44,7 @@ pub(crate) fn run(global: &Global, command: DeltaCommand) -> Result<()> {
 /// How the answer is shown.
 enum View {
     Detail,
-    History,
+    History { limit: usize },
     Rows(Style, Option<std::path::PathBuf>),
     Vacuum { dry_run: bool },
     Change,
@@ -54,7 +54,7 @@ impl View {
     fn of(command: &DeltaCommand, global: &Global) -> Result<Self> {
         Ok(match command {
             DeltaCommand::Describe(_) => Self::Detail,
-            DeltaCommand::History(_) => Self::History,
+            DeltaCommand::History(args) => Self::History { limit: args.limit },
             DeltaCommand::Changes(args) => {
                 let ChangesArgs { format, output, show, .. } = args;
                 let style = Style::choose(*format, global.json, output.as_deref(), show.0)?;
@@ -75,11 +75,16 @@ async fn answer(session: Session, asked: Asked, view: View) -> Result<()> {
             let rows = session.in_background(&cx, rows);
             print_rows(&session, rows, view, &progress).await
         }
-        TableAnswer::Facts(facts) if session.global.json => print_json(&facts),
-        TableAnswer::Facts(facts) => match view {
-            View::History => print_history(&facts),
-            _ => print_detail(&facts),
-        },
+        TableAnswer::Facts(mut facts) => {
+            if let View::History { limit } = view {
+                cut_history(&mut facts, limit);
+            }
+            match view {
+                _ if session.global.json => print_json(&facts),
+                View::History { .. } => print_history(&facts),
+                _ => print_detail(&facts),
+            }
+        }
         TableAnswer::Changed(change) => print_change(&session, &change, &view),
     }
 }
@@ -151,6 +156,16 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Leaves so many versions, and says so if there were more.
+fn cut_history(facts: &mut Value, limit: usize) {
+    let Some(entries) = facts.as_array_mut() else { return };
+    if entries.len() > limit {
+        entries.truncate(limit);
+        let limit = counted(limit as u64, "version", "versions");
+        note("note", format_args!("the history was cut at {limit}; --limit shows more"));
+    }
+}
+
 fn print_history(facts: &Value) -> Result<()> {
     let field = |entry: &Value, key: &str| match entry.get(key) {
         None | Some(Value::Null) => String::new(),
@@ -214,7 +229,8 @@ fn asked(command: DeltaCommand) -> Result<Asked> {
     let (table, command, rows) = match command {
         DeltaCommand::Describe(table) => (table, TableCommand::Detail, None),
         DeltaCommand::History(args) => {
-            (args.table, TableCommand::History { limit: args.limit }, None)
+            // One more than is wanted, by which a cut is seen.
+            (args.table, TableCommand::History { limit: args.limit.saturating_add(1) }, None)
         }
         DeltaCommand::Changes(args) => {
             let command = TableCommand::Changes { from: args.since, to: args.until };

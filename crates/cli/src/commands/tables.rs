@@ -49,10 +49,7 @@ pub(super) fn print(tables: &[TableInfo]) -> Result<()> {
 
 /// The name as it is written in SQL.
 pub(super) fn qualified(table: &TableInfo) -> String {
-    let parts = [&table.datasource, &table.schema, &table.table];
-    let parts: Vec<_> =
-        parts.into_iter().filter(|p| !p.is_empty()).map(|part| quoted(part)).collect();
-    parts.join(".")
+    table.parts().map(quoted).collect::<Vec<_>>().join(".")
 }
 
 fn quoted(part: &str) -> String {

@@ -84,6 +84,8 @@ fn restore_makes_an_old_version_new(desk: &Desk) {
 fn history_and_describe_tell_the_facts(desk: &Desk) {
     desk.prices();
     desk.orbit(&["delta", "update", "drop.prices", "--assign", "price = 1"]);
+    let cut = desk.place.run(&["delta", "history", "drop.prices", "--limit", "1"]);
+    assert!(cut.stderr.contains("cut at 1 version"), "{cut}");
     let history = desk.orbit(&["delta", "history", "drop.prices", "--json"]);
     let history: Value = serde_json::from_str(&history).unwrap();
     let told = |key: &str| -> Vec<_> {

@@ -115,6 +115,15 @@ fn delete_takes_rows_away(desk: &Desk) {
     assert_eq!(desk.wheel_rows(), r#"[[1, 10, "a"], [3, 30, "b"]]"#);
     let (code, said) = desk.refused(&["delta", "delete", "drop.prices", "--where", "prize > 1"]);
     assert!(code == 4 && said.contains("prize"), "{said}");
+    // What would be read as less, or as something else, than was written.
+    for (wrong, why) in [
+        ("id = 1 adn price = 10", "expected the end of the expression"),
+        ("shop IS DISTINCT FROM 'b' AND id = 2", "two ways"),
+        ("shop SIMILAR TO 'a|b'", "SIMILAR TO"),
+    ] {
+        let (code, said) = desk.refused(&["delta", "delete", "drop.prices", "--where", wrong]);
+        assert!(code == 4 && said.contains(why), "{wrong}: {code} {said}");
+    }
     assert_eq!(desk.refused(&["delta", "delete", "drop.prices"]).0, 2);
     desk.orbit(&["delta", "delete", "drop.prices", "--yes"]);
     assert_eq!(desk.wheel_rows(), "[]");

@@ -79,7 +79,7 @@ impl FoundTable {
             self.parts.split_last().map_or((String::new(), &[][..]), |(t, s)| (t.clone(), s));
         TableInfo {
             datasource: datasource.to_owned(),
-            schema: schema.join("."),
+            schema: schema.to_vec(),
             table,
             kind: kind.to_owned(),
             bytes: sizes.map(|files| files.iter().map(|f| f.size_bytes).sum()),
@@ -390,7 +390,7 @@ impl Lake {
             if let Some((format, stem)) = DataFormat::of_name(file_name) {
                 tables.push(TableInfo {
                     datasource: self.name().to_owned(),
-                    schema: schema.join("."),
+                    schema: schema.to_vec(),
                     table: stem.to_owned(),
                     kind: format.name().to_owned(),
                     bytes: Some(info.size_bytes),

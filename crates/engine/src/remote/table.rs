@@ -86,7 +86,7 @@ fn sql_of(datasource: &dyn Datasource) -> Result<&dyn SqlDatasource> {
 fn info(datasource: &str, name: &TableName, kind: TableKind) -> TableInfo {
     TableInfo {
         datasource: datasource.to_owned(),
-        schema: name.parent().join("."),
+        schema: name.parent().to_vec(),
         table: name.table().to_owned(),
         kind: match kind {
             TableKind::Table => "table",

@@ -7,10 +7,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, DataType, Expr, Function, FunctionArguments, GroupByExpr, Insert, JoinConstraint,
-    JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query,
-    Select, SelectFlavor, SetExpr, Statement, TableFactor, TimezoneInfo, UnaryOperator, Value,
-    Visit, Visitor, WindowType,
+    BinaryOperator, Cte, DataType, Expr, Function, FunctionArguments, GroupByExpr, Insert,
+    JoinConstraint, JoinOperator, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr,
+    OrderByKind, Query, Select, SelectFlavor, SetExpr, Statement, TableFactor, TimezoneInfo,
+    UnaryOperator, Value, Visit, Visitor, WindowType,
 };
 use orbit_core::{Error, ErrorKind, Result};
 
@@ -32,7 +32,12 @@ pub(crate) fn check(statement: &Statement) -> Result<()> {
                 .with_hint("ORBIT runs SELECT, INSERT INTO ... SELECT and CREATE TABLE ... AS"));
         }
     }
-    match statement.visit(&mut Checker) {
+    check_expression(statement)
+}
+
+/// Refuses what has no meaning here in anything that is made of expressions.
+pub(crate) fn check_expression(node: &impl Visit) -> Result<()> {
+    match node.visit(&mut Checker) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(clause) => Err(unsupported(clause)),
     }
@@ -224,6 +229,10 @@ impl Visitor for Checker {
                 ),
             ]),
             Expr::Collate { .. } => ControlFlow::Break("COLLATE"),
+            // PostgreSQL's power; the planner would take it for an exclusive or.
+            Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                ControlFlow::Break("the operator ^ (say power)")
+            }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr }
                 if matches!(**expr, Expr::Interval(_)) =>
             {

@@ -1,12 +1,13 @@
 //! Parsing one statement.
 
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use orbit_core::{Error, ErrorKind, Result};
 
+use super::dialect::OrbitDialect;
 use super::versions::{self, Versions};
 use super::{clauses, limits};
 use crate::StatementLimits;
@@ -27,15 +28,11 @@ pub(crate) struct Parsed {
 /// `QueryInvalid` for what is no single statement, `ResourceExhausted` beyond the limits,
 /// `Unsupported` for a clause that has no meaning here.
 pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
-    limits::check_text(sql, limits)?;
-    let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
-    let tokens = tokens.map_err(|e| invalid(&ParserError::from(e)))?;
-    limits::check_tokens(&tokens, limits)?;
+    let tokens = check_size(sql, limits)?;
     limits::check_numbers(&tokens)?;
     let (mut tokens, versions) = versions::take_clauses(&tokens)?;
     drop_materialized(&mut tokens);
-    let mut parser = Parser::new(&dialect)
+    let mut parser = Parser::new(&OrbitDialect)
         .with_recursion_limit(RECURSION_MAX)
         .with_tokens_with_locations(tokens);
     while parser.consume_token(&Token::SemiColon) {}
@@ -46,14 +43,7 @@ pub(crate) fn parse(sql: &str, limits: &StatementLimits) -> Result<Parsed> {
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        let place = next.span.start;
-        let message = format!(
-            "expected the end of the statement at line {}, column {}, found `{}`",
-            place.line, place.column, next.token
-        );
-        return Err(
-            Error::new(ErrorKind::QueryInvalid, message).with_hint("one statement at a time")
-        );
+        return Err(expected("statement", &next).with_hint("one statement at a time"));
     }
     limits::check_joins(&statement, limits)?;
     clauses::check(&statement)?;
@@ -82,14 +72,54 @@ fn drop_materialized(tokens: &mut Vec<TokenWithSpan>) {
     }
 }
 
-/// Refuses an expression beyond the limits.
+/// The tokens of a text; refuses one beyond the limits.
 ///
 /// # Errors
 /// `QueryInvalid` for what is no SQL, `ResourceExhausted` beyond the limits.
-pub(crate) fn check_expression(sql: &str, limits: &StatementLimits) -> Result<()> {
+pub(crate) fn check_size(sql: &str, limits: &StatementLimits) -> Result<Vec<TokenWithSpan>> {
     limits::check_text(sql, limits)?;
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
-    limits::check_tokens(&tokens.map_err(|e| invalid(&ParserError::from(e)))?, limits)
+    let tokens = Tokenizer::new(&OrbitDialect, sql).tokenize_with_location();
+    let tokens = tokens.map_err(|e| invalid(&ParserError::from(e)))?;
+    limits::check_tokens(&tokens, limits)?;
+    Ok(tokens)
+}
+
+/// Refuses an expression that a table format, which reads it by itself, would not read as it is
+/// meant: it reads the general dialect, up to the end of the first expression.
+///
+/// # Errors
+/// As for a statement.
+pub(crate) fn check_expression(sql: &str, limits: &StatementLimits) -> Result<()> {
+    let tokens = check_size(sql, limits)?;
+    limits::check_numbers(&tokens)?;
+    let read = |dialect: &dyn Dialect| {
+        let mut parser = Parser::new(dialect)
+            .with_recursion_limit(RECURSION_MAX)
+            .with_tokens_with_locations(tokens.clone());
+        let expression = parser.parse_expr().map_err(|e| invalid(&e))?;
+        match parser.peek_token() {
+            end if end.token == Token::EOF => Ok(expression),
+            next => Err(expected("expression", &next)),
+        }
+    };
+    let meant = read(&OrbitDialect)?;
+    clauses::check_expression(&meant)?;
+    if read(&GenericDialect).is_ok_and(|read| read == meant) {
+        return Ok(());
+    }
+    let message = format!("`{sql}` can be read in two ways");
+    Err(Error::new(ErrorKind::QueryInvalid, message)
+        .with_hint("put what belongs together in parentheses"))
+}
+
+/// Something follows where a `what` was to end.
+fn expected(what: &str, next: &TokenWithSpan) -> Error {
+    let place = next.span.start;
+    let message = format!(
+        "expected the end of the {what} at line {}, column {}, found `{}`",
+        place.line, place.column, next.token
+    );
+    Error::new(ErrorKind::QueryInvalid, message)
 }
 
 fn invalid(error: &ParserError) -> Error {

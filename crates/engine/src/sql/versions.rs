@@ -55,7 +55,9 @@ pub(crate) fn take_clauses(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpa
             name.token = Token::make_word(path, Some('\''));
         }
         let place = name.span.start;
-        versions.0.insert((place.line, place.column), value?);
+        if versions.0.insert((place.line, place.column), value?).is_some() {
+            return Err(unclear("a table has one AS OF"));
+        }
         rest = &rest[used..];
     }
     Ok((kept, versions))

@@ -12,6 +12,16 @@ SELECT id, a = b, a <> b, a < b FROM flags ORDER BY id;
 SELECT id, a IS TRUE, a IS NOT TRUE, a IS FALSE, a IS NOT FALSE, a IS UNKNOWN, a IS NOT UNKNOWN FROM flags ORDER BY id;
 -- name: is_distinct_from
 SELECT id, a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b FROM flags ORDER BY id;
+-- name: is_distinct_from_then_and
+SELECT id FROM flags WHERE a IS DISTINCT FROM true AND id > 3 ORDER BY id;
+-- name: is_distinct_from_then_or
+SELECT id FROM flags WHERE a IS NOT DISTINCT FROM b OR id = 1 ORDER BY id;
+-- name: is_distinct_from_number_then_and
+SELECT id FROM lefts WHERE k IS DISTINCT FROM 1 AND id < 4 ORDER BY id;
+-- name: is_distinct_from_comparison
+SELECT id, a IS DISTINCT FROM id > 3 FROM flags ORDER BY id;
+-- name: in_binds_tighter_than_equals
+SELECT id FROM flags WHERE a = id IN (1, 2, 3) ORDER BY id;
 -- name: where_null_is_false
 SELECT id FROM flags WHERE a AND b ORDER BY id;
 -- name: where_not_null_is_false

@@ -162,6 +162,10 @@ SELECT NULL / 0;
 SELECT 12 & 10, 12 | 10, 12 # 10;
 -- name: shift_left_right
 SELECT 1 << 4, 256 >> 4;
+-- name: bit_operators_from_the_left
+SELECT 4 | 1 & 2, 1 << 2 & 4, 12 & 10 | 1, 1 | 6 & 3, 1 + 1 << 2, 1 << 2 + 1;
+-- name: caret_is_power
+SELECT 2 ^ 3;
 -- name: float_overflow_add
 SELECT f8 * 10 FROM numbers WHERE id = 9;
 -- name: float_overflow_power

@@ -40,6 +40,14 @@ SELECT id FROM texts WHERE t LIKE '%' || u || '%' ORDER BY id;
 SELECT id FROM texts WHERE t SIMILAR TO '(a|e)%' ORDER BY id;
 -- name: similar_to_is_anchored
 SELECT 'abc' SIMILAR TO 'b', 'abc' SIMILAR TO '%b%', 'abc' SIMILAR TO 'a_c';
+-- name: concat_binds_looser_than_arithmetic
+SELECT 'x' || id % 2, 'x' || id + 1, id * 2 || 'x' FROM depts ORDER BY id;
+-- name: concat_of_a_sum
+SELECT 1 + 2 || '3', '1' || 2 * 3 || 4 - 1;
+-- name: concat_binds_tighter_than_comparison
+SELECT 'a' || 'b' = 'ab', 'b' < 'a' || 'c', 'ab' LIKE 'a' || '%', 'ab' IN ('a' || 'b');
+-- name: like_binds_tighter_than_equals
+SELECT id FROM texts WHERE true = t LIKE 'a%' ORDER BY id;
 -- name: regex_match
 SELECT id FROM texts WHERE t ~ '^[a-z]+$' ORDER BY id;
 -- name: regex_match_insensitive

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, record_batch};
 use futures::TryStreamExt;
 use orbit_core::{Context, Tally};
-use orbit_engine::Engine;
+use orbit_engine::{Engine, TableFilter};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -60,6 +60,33 @@ async fn equal_keys_of_two_folders_are_two_files() {
     }
     let ambiguous = refusal_text(&engine, "SELECT * FROM t").await;
     assert!(ambiguous.contains("west.t") && ambiguous.contains("east.t"), "{ambiguous}");
+}
+
+#[tokio::test]
+async fn tables_whose_names_look_alike_are_not_mixed() {
+    let folder = folder();
+    for (key, n) in [
+        ("a/b/t.csv", 1),
+        ("a.b/t.csv", 2),
+        ("t.csv", 4),
+        ("main/t.csv", 8),
+        ("main/u.csv", 16),
+        ("v.csv", 32),
+    ] {
+        put(folder.path(), key, format!("n\n{n}\n"));
+    }
+    let engine = lake(folder.path());
+    let sum = |tables: &[&str]| {
+        let sums: Vec<_> = tables.iter().map(|t| format!("(SELECT sum(n) FROM {t})")).collect();
+        format!("SELECT {}", sums.join(", "))
+    };
+    let sql = sum(&["lake.a.b.t", "lake.\"a.b\".t", "lake.t", "lake.main.t", "main.u", "main.v"]);
+    assert_eq!(rows(&engine, &sql).await, "1|2|4|8|16|32");
+    let list = engine.tables(&Context::builder().build(), TableFilter::default()).await.unwrap();
+    let names: Vec<_> = list.tables.iter().map(|t| t.parts().collect::<Vec<_>>()).collect();
+    let expected: [&[&str]; 5] =
+        [&["lake", "a.b"], &["lake", "main"], &["lake", "t"], &["lake", "v"], &["lake", "a", "b"]];
+    assert_eq!(names, expected);
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ async fn only_tables_with_versions_travel_in_time() {
         "SELECT 1 VERSION AS OF 3",
         "SELECT City FROM crm.items VERSION AS OF 0 ORDER BY id",
         "SELECT City FROM crm.items VERSION AS OF 9",
+        "SELECT City FROM crm.items VERSION AS OF 9 VERSION AS OF 0",
+        "SELECT City FROM crm.\"items@v0\" VERSION AS OF 9",
         "SELECT * FROM 'x.parquet' VERSION AS OF 1",
         "SELECT 'x' VERSION AS OF 1",
         "WITH o AS (SELECT 1 AS a) SELECT * FROM o VERSION AS OF 1",
