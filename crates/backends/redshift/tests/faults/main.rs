@@ -91,6 +91,7 @@ fn main() -> std::process::ExitCode {
         statements::statements_do_not_write_unless_they_may,
         statements::hostile_parameters_come_back,
         statements::more_than_one_statement_is_not_sent,
+        statements::a_slow_catalog_loses_no_row,
         values::wide_tables_and_long_texts,
         values::values_that_arrow_cannot_hold,
         values::types_beyond_the_suite,
