@@ -282,8 +282,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
 /// Cancels the statement and reads on until it has ended.
 async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
     let stopped = async {
-        if let Err(error) = shared.works.cancel(&shared.side, work).await {
-            tracing::warn!(%error, "a statement could not be cancelled; its connection is closed");
+        if !shared.works.stop(&shared.side, work).await {
             return;
         }
         // An error ends it, and so does the end itself.

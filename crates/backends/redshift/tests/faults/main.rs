@@ -99,6 +99,7 @@ fn main() -> std::process::ExitCode {
         ends::a_killed_server_process_is_an_error,
         connecting::a_silent_server_is_bounded,
         ends::the_deadline_is_the_servers_too,
+        ends::an_abandoned_insert_is_ended,
         statements::statement_results_without_rows_have_columns,
         connecting::encryption_is_as_strict_as_asked,
         connecting::catalogs_of_redshift_are_asked,

@@ -179,7 +179,7 @@ fn batch() -> RecordBatch {
         .unwrap()
 }
 
-fn insert(name: &str, batch: &RecordBatch) -> Insert {
+pub(crate) fn insert(name: &str, batch: &RecordBatch) -> Insert {
     let rows = BatchStream::new(batch.schema(), futures::stream::iter([Ok(batch.clone())]));
     let table = TableName::new(["public", name]);
     Insert { table, mode: InsertMode::Append, rows, idempotency_key: None }
