@@ -125,10 +125,31 @@ pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Fit<i128> {
     } else {
         wide(whole.iter().chain(kept_digits), kept - kept_digits.len())?
     };
-    if value >= 10_i128.pow(u32::from(precision.min(38))) {
+    // So few digits fit, whatever they are.
+    let surely_fits = whole.len() + kept <= usize::from(precision);
+    if !surely_fits && value.unsigned_abs() >= power_of_ten(precision.into())? {
         return Err(Misfit::Digits);
     }
     Ok(if negative { -value } else { value })
+}
+
+/// Ten to this power, from a table: making it costs more than the rest of reading a number.
+///
+/// # Errors
+/// `Digits` beyond 38, the most that a decimal has.
+#[inline]
+pub fn power_of_ten(exponent: usize) -> Fit<u128> {
+    static POWERS: [u128; 39] = powers_of_ten();
+    POWERS.get(exponent).copied().ok_or(Misfit::Digits)
+}
+
+const fn powers_of_ten() -> [u128; 39] {
+    let (mut powers, mut index) = ([1_u128; 39], 1);
+    while index < powers.len() {
+        powers[index] = powers[index - 1] * 10;
+        index += 1;
+    }
+    powers
 }
 
 fn wide<'a>(digits: impl Iterator<Item = &'a u8>, zeros: usize) -> Fit<i128> {
@@ -372,6 +393,9 @@ mod tests {
         assert_eq!(decimal(format!("{most}0").as_bytes(), 38, 0), Err(Misfit::Digits));
         assert_eq!(decimal(b"NaN", 38, 0), Err(Misfit::OutOfRange));
         assert_eq!(decimal(b"-Infinity", 38, 0), Err(Misfit::OutOfRange));
+        assert_eq!(decimal(b"9.99", 2, 2), Err(Misfit::Digits));
+        assert_eq!(decimal(b"0.99", 2, 2), Ok(99));
+        assert_eq!(decimal(b"000.99", 2, 2), Ok(99));
         for bad in [&b""[..], b".", b"-", b"1.2.3", b"1e5"] {
             assert_eq!(decimal(bad, 38, 10), Err(Misfit::Malformed), "{bad:?}");
         }
