@@ -12,8 +12,8 @@ use arrow_array::{
     StringArray, TimestampMicrosecondArray,
 };
 use orbit_core::{
-    BatchStream, Datasources, Effect, Insert, InsertMode, Instances, KeyPath, PartitionSource, Partitions,
-    Registry, Settings, TableName,
+    BatchStream, Datasources, Effect, Insert, InsertMode, Instances, KeyPath, PartitionSource,
+    Partitions, Registry, Settings, TableName,
 };
 use orbit_layers::Stack;
 use orbit_testkit::servers::RedshiftWire;

@@ -126,9 +126,9 @@ pub(crate) async fn a_slow_catalog_loses_no_row(stage: &Stage) -> Attempt {
     let answer = rows(&datasource, "SELECT price FROM priced").await?;
     let count: usize = answer.iter().map(RecordBatch::num_rows).sum();
     ensure!(count == 20, "{count} rows of 20");
-    let precise = answer.iter().all(|batch| {
-        matches!(batch.schema().field(0).data_type(), DataType::Decimal128(12, 2))
-    });
+    let precise = answer
+        .iter()
+        .all(|batch| matches!(batch.schema().field(0).data_type(), DataType::Decimal128(12, 2)));
     ensure!(precise, "the catalog was not asked: {answer:?}");
     Ok(datasource.close().await?)
 }
