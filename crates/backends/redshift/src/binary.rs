@@ -140,7 +140,11 @@ fn append_value(column: &mut Column, value: &[u8]) -> Result<(), Misfit> {
         }
         Column::Time64(column) => {
             let us = i64::from_be_bytes(fixed(value)?);
-            column.push(if us < DAY_US { us } else { return Err(Misfit::OutOfRange) });
+            column.push(if (0..DAY_US).contains(&us) {
+                us
+            } else {
+                return Err(Misfit::OutOfRange);
+            });
         }
         Column::Timestamp(column) => {
             let us = i64::from_be_bytes(fixed(value)?);
