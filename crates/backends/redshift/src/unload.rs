@@ -15,6 +15,7 @@ use orbit_core::{
 use serde::Deserialize;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::query::is_cut;
 use crate::session::Server;
 use crate::shared::Shared;
 use crate::staging::{Folder, Staging};
@@ -89,11 +90,11 @@ pub(crate) async fn partitions(
 ) -> Result<PartitionSet> {
     debug_assert_eq!(shared.server, Server::Redshift);
     let is_table = matches!(query.target, Target::Table(_));
-    let select = match (shared.statement_of(cx, query).await?, is_table) {
-        (select, true) => select,
-        // UNLOAD takes a limit only where it stands inside.
-        (select, false) => format!("SELECT * FROM {}", as_table(&select)),
-    };
+    let mut select = shared.statement_of(cx, query).await?;
+    if !is_table && !is_cut(query) {
+        // UNLOAD takes a limit, which the statement may have, only where it stands inside.
+        select = format!("SELECT * FROM {}", as_table(&select));
+    }
     let folder = Folder::fresh();
     let ordered = !query.order.is_empty();
     let sql = unload_sql(shared, staging, &folder, &select, ordered)?;
