@@ -133,7 +133,7 @@ pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Fit<i128> {
     Ok(if negative { -value } else { value })
 }
 
-/// Ten to this power, from a table: making it costs more than the rest of reading a number.
+/// Ten to this power, from a table.
 ///
 /// # Errors
 /// `Digits` beyond 38, the most that a decimal has.

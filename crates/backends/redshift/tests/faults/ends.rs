@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use orbit_core::{Context, Effect, ErrorKind, Query};
+use orbit_core::{Context, Effect, Error, ErrorKind, Query};
 use orbit_testkit::servers::{Fault, Proxy, RedshiftWire};
 
 use arrow_array::cast::AsArray;
@@ -213,7 +213,7 @@ pub(crate) async fn an_abandoned_insert_is_ended(stage: &Stage) -> Attempt {
     }
     let soon = Context::builder().timeout(Duration::from_secs(1)).build();
     let late = sql(&datasource).insert(&soon, insert("contested", &batch)).await;
-    let kind = late.as_ref().err().map(|e| e.kind());
+    let kind = late.as_ref().err().map(Error::kind);
     ensure!(kind == Some(ErrorKind::Timeout), "after the deadline it is {late:?}");
     drop(holder);
     let outcome = sql(&datasource).insert(&cx(), insert("contested", &batch)).await?;
