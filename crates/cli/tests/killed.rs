@@ -12,7 +12,7 @@ use orbit_testkit::servers::{Postgres, RedshiftWire, ServerError};
 
 const SLOW: &str = "SELECT pg_sleep(600)";
 /// The limit of the statements that have one, by the settings or by the caller's deadline.
-const LIMIT: Duration = Duration::from_secs(8);
+const LIMIT: Duration = Duration::from_secs(10);
 /// PostgreSQL looks this often whether its client is there, if it is told to.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How much later something may be seen.
@@ -86,7 +86,7 @@ async fn what_a_killed_program_leaves_behind() {
     stage.kill_at_work("pg", &[]).await;
     stage.until("pg", false, LOOK_EVERY + SLACK).await;
     stage.kill_at_work("limited", &[]).await;
-    stage.kill_at_work("told", &["--timeout", "8s"]).await;
+    stage.kill_at_work("told", &["--timeout", "10s"]).await;
     stage.kill_at_work("unlimited", &[]).await;
     tokio::time::sleep(LOOK_EVERY + Duration::from_millis(500)).await;
     for source in ["limited", "told", "unlimited"] {
