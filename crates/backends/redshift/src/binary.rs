@@ -2,7 +2,7 @@
 
 use arrow_buffer::IntervalMonthDayNano;
 use orbit_core::{Error, ErrorKind, Result};
-use orbit_sql::{Column, ColumnBatch, DAY_US, Misfit};
+use orbit_sql::{Column, ColumnBatch, DAY_US, Misfit, power_of_ten};
 
 /// Days from 1970 to 2000, where PostgreSQL begins to count.
 const EPOCH_DAYS: i32 = 10_957;
@@ -140,7 +140,11 @@ fn append_value(column: &mut Column, value: &[u8]) -> Result<(), Misfit> {
         }
         Column::Time64(column) => {
             let us = i64::from_be_bytes(fixed(value)?);
-            column.push(if us < DAY_US { us } else { return Err(Misfit::OutOfRange) });
+            column.push(if (0..DAY_US).contains(&us) {
+                us
+            } else {
+                return Err(Misfit::OutOfRange);
+            });
         }
         Column::Timestamp(column) => {
             let us = i64::from_be_bytes(fixed(value)?);
@@ -183,25 +187,24 @@ fn numeric(value: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
     if sign != POSITIVE && sign != NEGATIVE {
         return Err(Misfit::OutOfRange);
     }
+    // Zero has none.
+    let Some((last, before)) = digits.split_last() else { return Ok(0) };
     // Each digit of base 10,000 is four decimal ones.
     let exponent = (i32::from(weight) + 1 - digits.len() as i32) * 4 + i32::from(scale);
-    let scaled = if exponent >= 0 {
-        let power = 10_u128.checked_pow(exponent.unsigned_abs()).ok_or(Misfit::Digits)?;
-        let whole = joined(digits)?;
-        if whole == 0 { 0 } else { whole.checked_mul(power).ok_or(Misfit::Digits)? }
+    let scaled = if let Ok(exponent) = usize::try_from(exponent) {
+        joined(digits)?.checked_mul(power_of_ten(exponent)?).ok_or(Misfit::Digits)?
     } else {
         // The last digit goes beyond the scale, by at most three of its decimals: the server
         // sends no digit at the end that is zero.
-        let Some((last, before)) = digits.split_last() else { return Ok(0) };
         let beyond = exponent.unsigned_abs();
-        let (last, power) = (u128::from(u16::from_be_bytes(*last)), 10_u128.pow(beyond.min(4)));
+        let (last, power) = (u32::from(u16::from_be_bytes(*last)), 10_u32.pow(beyond.min(4)));
         if beyond > 3 || last % power != 0 {
             return Err(Misfit::Digits);
         }
-        let whole = joined(before)?.checked_mul(10_000 / power).ok_or(Misfit::Digits)?;
-        whole.checked_add(last / power).ok_or(Misfit::Digits)?
+        let whole = joined(before)?.checked_mul((10_000 / power).into()).ok_or(Misfit::Digits)?;
+        whole.checked_add((last / power).into()).ok_or(Misfit::Digits)?
     };
-    if scaled >= 10_u128.pow(u32::from(precision.min(38))) {
+    if scaled >= power_of_ten(precision.into())? {
         return Err(Misfit::Digits);
     }
     let scaled = scaled as i128;
@@ -237,6 +240,7 @@ mod tests {
         assert_eq!(numeric(&wire(&[1], 2, 0), 18, 0), Ok(100_000_000));
         assert_eq!(numeric(&wire(&[1], 2, 0), 8, 0), Err(Misfit::Digits));
         assert_eq!(numeric(&wire(&[], 0, 0), 18, 2), Ok(0));
+        assert_eq!(numeric(&wire(&[], 0, 0), 38, 38), Ok(0));
         assert_eq!(numeric(&wire(&[1], -3, 0), 38, 12), Ok(1));
         assert_eq!(numeric(&wire(&[], 0, 0xC000), 18, 2), Err(Misfit::OutOfRange));
         assert_eq!(numeric(&wire(&[1], 0, 0)[..9], 18, 2), Err(Misfit::Malformed));

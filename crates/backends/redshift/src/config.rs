@@ -201,6 +201,12 @@ impl RedshiftConfig {
         Ok(Arc::new(Login { user: self.username.clone().unwrap_or_default(), password }))
     }
 
+    /// Whether the warehouse wakes for a question. A host of one's own name does not tell.
+    fn is_serverless(&self) -> bool {
+        self.host.contains(".redshift-serverless.")
+            || self.iam.as_ref().is_some_and(IamConfig::is_serverless)
+    }
+
     fn limits(&self) -> PoolLimits {
         PoolLimits {
             connections_max: self.connection_pool_size.get().into(),
@@ -260,7 +266,7 @@ impl BackendConfig for RedshiftConfig {
     async fn connect(&self, cx: &Context, sources: &Sources) -> Result<Arc<dyn Datasource>> {
         let connector = Connector::new(self.options()?, self.logins(cx).await?, self.session());
         let pool = Pool::new(connector, self.limits());
-        let serverless = self.host.contains(".redshift-serverless.");
+        let serverless = self.is_serverless();
         let first = cx.run(pool.open()).await?;
         let staging = match &self.staging {
             Some(_) if first.server == Server::Postgresql => {

@@ -82,8 +82,8 @@ impl SqlForms for Forms {
 
     fn in_byte_order(&self, name: String, field: &Field) -> String {
         match self.server {
-            // "Collation sequences": Redshift compares the bytes of UTF-8 and knows no other
-            // order.
+            // "Collation sequences": Redshift compares the bytes of UTF-8, unless a column or the
+            // database was made with another collation, which is not known here.
             Server::Redshift => name,
             // What is read as the text of another type is compared as that text.
             Server::Postgresql if field.metadata().contains_key(SOURCE_TYPE) => {

@@ -28,7 +28,16 @@ pub(crate) fn of_plan(plan: &[TextRow], table: Option<&TableStatistics>) -> Esti
 
 /// Whether a step reads a table, or files of an external one; those above it do not.
 fn is_scan(line: &str) -> bool {
-    let of_table = ["Seq Scan on ", "Index Scan using ", "Index Only Scan using ", "Heap Scan on "];
+    let of_table = [
+        "Seq Scan on ",
+        "Index Scan using ",
+        "Index Only Scan using ",
+        "Scan Backward using ",
+        "Heap Scan on ",
+        "Foreign Scan on ",
+        "Sample Scan on ",
+        "Tid Scan on ",
+    ];
     line.contains("S3 Seq Scan ") || of_table.iter().any(|step| line.contains(step))
 }
 

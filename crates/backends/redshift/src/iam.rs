@@ -97,6 +97,11 @@ impl IamConfig {
         problems
     }
 
+    /// Whether it is a workgroup that is logged in to, whose warehouse wakes for a question.
+    pub(crate) fn is_serverless(&self) -> bool {
+        self.workgroup.is_some()
+    }
+
     fn access(&self, connect_timeout: Duration) -> AwsAccess {
         AwsAccess {
             access_key: self.access_key.clone(),

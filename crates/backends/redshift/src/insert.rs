@@ -1,6 +1,7 @@
 //! Rows into a table in one transaction: as many-row INSERTs, since neither server shares a way
 //! that is faster and needs no bucket, or by COPY from the bucket where there is one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
@@ -15,7 +16,8 @@ use sqlx::postgres::PgConnection;
 
 use crate::load;
 use crate::session::execute;
-use crate::shared::{Shared, give_back_if_sound};
+use crate::shared::{Shared, timeout_sql};
+use crate::work::AtWork;
 
 /// Rows of one statement at most.
 const STATEMENT_ROWS_MAX: usize = 1000;
@@ -24,7 +26,7 @@ const STATEMENT_BYTES: usize = 1 << 20;
 
 /// Writes the rows, or none of them.
 pub(crate) async fn insert(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     cx: &Context,
     request: Insert,
 ) -> Result<InsertOutcome> {
@@ -38,11 +40,13 @@ pub(crate) async fn insert(
     let none = |error: Error| error.with_write_effect(WriteEffect::None);
     let place = shared.place(&table).map_err(none)?;
     let target = Target::new(&shared.forms, &place.name(), &rows.schema()).map_err(none)?;
-    let mut lease = shared.pool.acquire(cx).await.map_err(none)?;
+    let lease = shared.pool.acquire(cx).await.map_err(none)?;
+    let mut at_work = AtWork::begin(shared, cx, lease).map_err(none)?;
+    let limit = timeout_sql(cx, "LOCAL ", shared.pool.connect().statement_timeout_ms());
     let committing = AtomicBool::new(false);
     let written = cx.run(async {
-        let connection = &mut lease.get()?.connection;
-        execute(connection, "BEGIN".to_owned()).await?;
+        let connection = at_work.connection()?;
+        execute(connection, format!("BEGIN;{limit}")).await?;
         target.prepare(connection, mode).await?;
         let written = match &shared.staging {
             Some(staging) if target.fits_text() => {
@@ -57,7 +61,7 @@ pub(crate) async fn insert(
     });
     match written.await {
         Ok(rows_written) => {
-            lease.give_back();
+            at_work.give_back().await;
             Ok(InsertOutcome { rows_written, rows_rejected: 0 })
         }
         Err(error) => {
@@ -65,10 +69,9 @@ pub(crate) async fn insert(
             let refused = error.vendor_code().is_some_and(|code| !code.starts_with("57P"));
             let unknown = committing.load(Ordering::Relaxed) && !refused;
             if refused {
-                let connection = &mut lease.get()?.connection;
-                let ended = cx.run(execute(connection, "ROLLBACK".to_owned())).await;
-                if ended.is_ok() {
-                    give_back_if_sound(lease, None);
+                let ended = async { execute(at_work.connection()?, "ROLLBACK".to_owned()).await };
+                if cx.run(ended).await.is_ok() {
+                    at_work.give_back().await;
                 }
             }
             let effect = if unknown { WriteEffect::Unknown } else { WriteEffect::None };
@@ -121,7 +124,7 @@ impl<'a> Target<'a> {
     }
 
     fn create(&self) -> Result<String> {
-        let column = |(field, name): (&std::sync::Arc<arrow_schema::Field>, &String)| {
+        let column = |(field, name): (&Arc<arrow_schema::Field>, &String)| {
             let type_name = self.forms.type_name(field.data_type()).ok_or_else(|| {
                 let message = format!("this source has no type for {}", field.data_type());
                 Error::new(ErrorKind::Unsupported, message)

@@ -45,7 +45,8 @@ pub(crate) async fn load(
 }
 
 /// The statement that loads the files that a manifest names. A backslash stands before what
-/// would otherwise end a value, and `\N` is NULL.
+/// would otherwise end a value. `\N` is NULL by default; saying so would depend on how an option
+/// of COPY reads backslashes.
 fn copy_sql(
     staging: &Staging,
     dialect: &SqlDialect,
@@ -53,11 +54,10 @@ fn copy_sql(
     manifest: &str,
 ) -> Result<String> {
     Ok(format!(
-        "COPY {target} FROM {} {} MANIFEST DELIMITER '|' ESCAPE NULL AS {} DATEFORMAT 'auto' \
+        "COPY {target} FROM {} {} MANIFEST DELIMITER '|' ESCAPE DATEFORMAT 'auto' \
          TIMEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF{}",
         dialect.text(&staging.url(manifest))?,
         staging.authorization(dialect)?,
-        dialect.text("\\N")?,
         staging.region(dialect)?,
     ))
 }

@@ -83,6 +83,10 @@ fn lost() -> Error {
     Error::new(ErrorKind::Unexpected, "the task that reads the rows is gone")
 }
 
+fn closed() -> Error {
+    Error::new(ErrorKind::Unavailable, "the datasource was closed while rows were read")
+}
+
 /// Who reads the rows.
 struct Reader {
     sink: mpsc::Sender<Result<RecordBatch>>,
@@ -137,10 +141,7 @@ enum End {
 async fn run(mut job: Job, mut reader: Reader) {
     let mut end = pump(&mut job, &mut reader).await;
     if matches!(end, End::Whole) && reader.opened.is_some() {
-        match shape(&mut job, &mut reader).await {
-            Ok(schema) => reader.open(schema),
-            Err(error) => end = End::Failed { error, sound: false },
-        }
+        end = open_empty(&mut job, &mut reader).await;
     }
     let Job { shared, lease, work, aftermath, .. } = job;
     let untouched = shared.works.end(&work).await;
@@ -159,6 +160,24 @@ async fn run(mut job: Job, mut reader: Reader) {
             discard(lease).await;
             reader.fail(error);
         }
+    }
+}
+
+/// Answers no rows, once their schema is known; nobody waits for that longer than for rows.
+async fn open_empty(job: &mut Job, reader: &mut Reader) -> End {
+    let (sink, closing) = (reader.sink.clone(), job.shared.closing.clone());
+    let schema = tokio::select! {
+        biased;
+        schema = shape(job, reader) => schema,
+        () = sink.closed() => return End::Stopped,
+        () = closing.cancelled() => Err(closed()),
+    };
+    match schema {
+        Ok(schema) => {
+            reader.open(schema);
+            End::Whole
+        }
+        Err(error) => End::Failed { error, sound: false },
     }
 }
 
@@ -252,10 +271,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
     let end = tokio::select! {
         biased;
         end = pumping.all(&mut rows) => end,
-        () = closing.cancelled() => {
-            let message = "the datasource was closed while rows were read";
-            End::Failed { error: Error::new(ErrorKind::Unavailable, message), sound: false }
-        }
+        () = closing.cancelled() => End::Failed { error: closed(), sound: false },
     };
     if matches!(end, End::Stopped | End::Failed { sound: false, .. }) {
         stop(shared, work, &mut rows).await;
@@ -266,8 +282,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
 /// Cancels the statement and reads on until it has ended.
 async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
     let stopped = async {
-        if let Err(error) = shared.works.cancel(&shared.side, work).await {
-            tracing::warn!(%error, "a statement could not be cancelled; its connection is closed");
+        if !shared.works.stop(&shared.side, work).await {
             return;
         }
         // An error ends it, and so does the end itself.
@@ -283,6 +298,8 @@ async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
 
 /// What a step of reading came to.
 enum Step {
+    /// The first row has told the columns.
+    Begun,
     Full,
     End,
 }
@@ -306,13 +323,17 @@ impl Pumping<'_> {
     async fn all(&mut self, rows: &mut Rows<'_>) -> End {
         loop {
             let sink = self.reader.sink.clone();
+            // Before that there is nothing to hand on, and the first row would be lost with the
+            // question for its columns, which may take longer.
+            let has_begun = self.batch.is_some();
             let step = tokio::select! {
                 biased;
                 step = self.fill(rows) => step,
                 () = sink.closed() => return End::Stopped,
-                () = sleep(FLUSH_AFTER) => Ok(Step::Full),
+                () = sleep(FLUSH_AFTER), if has_begun => Ok(Step::Full),
             };
             let (ended, sound) = match step {
+                Ok(Step::Begun) => continue,
                 Ok(Step::Full) => (None, false),
                 Ok(Step::End) => (Some(End::Whole), true),
                 Err((error, sound)) => return End::Failed { error, sound },
@@ -389,6 +410,7 @@ impl Pumping<'_> {
                     self.begin(schema).map_err(|e| (e, false))?;
                     let Some(batch) = &mut self.batch else { return Err((lost(), false)) };
                     append_row(&row, batch, self.plan.counts_only).map_err(|e| (e, false))?;
+                    return Ok(Step::Begun);
                 }
                 Some(Either::Left(done)) => self.reader.told(self.plan, done.rows_affected()),
                 None => return Ok(Step::End),

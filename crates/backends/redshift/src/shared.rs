@@ -278,7 +278,7 @@ impl Shared {
 
 /// Sets the server's own limit to the time that is left, where that is less than `most_ms`
 /// (zero is no limit), if there is a deadline.
-fn timeout_sql(cx: &Context, scope: &str, most_ms: u64) -> String {
+pub(crate) fn timeout_sql(cx: &Context, scope: &str, most_ms: u64) -> String {
     let Some(left) = cx.remaining() else { return String::new() };
     let most = if most_ms == 0 { TIMEOUT_MS_MAX } else { most_ms.into() };
     // Zero would be no limit at all.

@@ -15,6 +15,7 @@ use orbit_core::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// The folder in which the folders of operations are.
@@ -171,7 +172,8 @@ impl Staging {
 
     /// Deletes the files of a folder once what this answers is dropped.
     pub(crate) fn cleanup(self: &Arc<Self>, tasks: &TaskTracker, folder: &Folder) -> Cleanup {
-        Cleanup { tasks: tasks.clone(), staging: Arc::clone(self), folder: folder.clone() }
+        let (tasks, runtime) = (tasks.clone(), Handle::current());
+        Cleanup { tasks, runtime, staging: Arc::clone(self), folder: folder.clone() }
     }
 
     /// Deletes the files of a folder. What is left is told to the log: nobody waits for it.
@@ -190,6 +192,8 @@ impl Staging {
 /// Deletes a folder when it is dropped, in a task for which closing waits.
 pub(crate) struct Cleanup {
     tasks: TaskTracker,
+    /// It may be dropped outside of it.
+    runtime: Handle,
     staging: Arc<Staging>,
     folder: Folder,
 }
@@ -197,9 +201,10 @@ pub(crate) struct Cleanup {
 impl Drop for Cleanup {
     fn drop(&mut self) {
         let (staging, folder) = (Arc::clone(&self.staging), self.folder.clone());
-        self.tasks.spawn(async move {
+        let deleting = async move {
             let cx = Context::builder().timeout(DELETE_TIMEOUT).build();
             staging.delete(&cx, &folder).await;
-        });
+        };
+        self.tasks.spawn_on(deleting, &self.runtime);
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of a query as Parquet files in the staging bucket, which others read in parallel.
 //!
 //! Redshift names the files it wrote, and their rows, in a manifest; what it names must be there
-//! in that size. They are deleted an hour later, or when the datasource is closed.
+//! in that size. They are deleted an hour after that, or when the datasource is closed.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,12 +10,16 @@ use arrow_schema::{DataType, Schema};
 use futures::TryStreamExt;
 use orbit_core::{
     Context, Error, ErrorKind, Partition, PartitionSet, PartitionSource, Query, Result, SqlForms,
+    Target,
 };
 use serde::Deserialize;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::query::is_cut;
 use crate::session::Server;
 use crate::shared::Shared;
 use crate::staging::{Folder, Staging};
+use crate::statement::as_table;
 use crate::types::SOURCE_TYPE;
 
 /// How long the files stay.
@@ -85,16 +89,22 @@ pub(crate) async fn partitions(
     partitions_max: usize,
 ) -> Result<PartitionSet> {
     debug_assert_eq!(shared.server, Server::Redshift);
-    let select = shared.statement_of(cx, query).await?;
+    let is_table = matches!(query.target, Target::Table(_));
+    let mut select = shared.statement_of(cx, query).await?;
+    if !is_table && !is_cut(query) {
+        // UNLOAD takes a limit, which the statement may have, only where it stands inside.
+        select = format!("SELECT * FROM {}", as_table(&select));
+    }
     let folder = Folder::fresh();
     let ordered = !query.order.is_empty();
     let sql = unload_sql(shared, staging, &folder, &select, ordered)?;
-    let expires_at = SystemTime::now() + KEPT;
-    // Whoever leaves in between leaves the files to this task.
-    delete_later(shared, staging, &folder);
+    // Whoever leaves in between leaves the files to the task behind it.
+    let unloading = delete_later(shared, staging, &folder);
     let done = shared.command(cx, sql).await?;
     done.try_for_each(|_| async { Ok(()) }).await?;
     let files = written(staging, cx, &folder).await?;
+    let expires_at = SystemTime::now() + KEPT;
+    drop(unloading);
     let groups = groups(&files, partitions_max);
     let partitions = groups.into_iter().map(|group| {
         let rows = Some(group.iter().map(|(_, rows)| rows).sum());
@@ -105,7 +115,8 @@ pub(crate) async fn partitions(
     Ok(PartitionSet {
         schema,
         partitions: partitions.collect(),
-        ordered: true,
+        // A statement may have an order of its own, which files that were written at once lose.
+        ordered: ordered || is_table,
         one_snapshot: true,
         expires_at: Some(expires_at),
     })
@@ -146,16 +157,24 @@ fn groups(files: &[(String, u64)], most: usize) -> Vec<Vec<(String, u64)>> {
     files.chunks(each).map(<[_]>::to_vec).collect()
 }
 
-/// Deletes the files when their time has come, or the datasource is closed.
-fn delete_later(shared: &Shared, staging: &Arc<Staging>, folder: &Folder) {
+/// Deletes the files when their time has come, which begins once what this answers is dropped,
+/// or the datasource is closed.
+fn delete_later(shared: &Shared, staging: &Arc<Staging>, folder: &Folder) -> DropGuard {
     let (closing, cleanup) = (shared.closing.clone(), staging.cleanup(&shared.tasks, folder));
+    let unloaded = CancellationToken::new();
+    let unloading = unloaded.clone().drop_guard();
     shared.tasks.spawn(async move {
+        let kept = async {
+            unloaded.cancelled().await;
+            tokio::time::sleep(KEPT).await;
+        };
         tokio::select! {
             () = closing.cancelled() => {}
-            () = tokio::time::sleep(KEPT) => {}
+            () = kept => {}
         }
         drop(cleanup);
     });
+    unloading
 }
 
 #[cfg(test)]

@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use orbit_core::{Error, ErrorKind, Result};
-use orbit_sql::Pool;
+use orbit_core::{Context, Error, ErrorKind, Event, Result};
+use orbit_sql::{Lease, Pool};
+use sqlx::postgres::PgConnection;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::scan::discard;
 use crate::session::{Connector, Session, TextRow, ask};
+use crate::shared::Shared;
 
 /// How long a question on the side may take.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -111,6 +115,15 @@ impl Works {
         side.cancel(work.process).await
     }
 
+    /// Cancels it; a failure is told to the log alone. Answers whether the server was told.
+    pub(crate) async fn stop(&self, side: &Side, work: &Work) -> bool {
+        let told = self.cancel(side, work).await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "a statement could not be cancelled; its connection is closed");
+        }
+        told.is_ok()
+    }
+
     /// Cancels the statement of this id.
     pub(crate) async fn cancel_by_id(&self, side: &Side, id: &str) -> Result<()> {
         let number = id.split_once('.').and_then(|(_, number)| number.parse::<u64>().ok());
@@ -128,5 +141,56 @@ impl Works {
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Work>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection with statements of ours. When nobody waits for them any more, the one that runs
+/// is cancelled at the source, and the connection is closed.
+pub(crate) struct AtWork {
+    shared: Arc<Shared>,
+    lease: Option<Lease<Connector>>,
+    work: Arc<Work>,
+    runtime: Handle,
+}
+
+impl AtWork {
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        cx: &Context,
+        mut lease: Lease<Connector>,
+    ) -> Result<Self> {
+        let work = shared.works.begin(lease.get()?.process);
+        cx.report(Event::Statement { id: work.id.clone() });
+        let (shared, runtime) = (Arc::clone(shared), Handle::current());
+        Ok(Self { shared, lease: Some(lease), work, runtime })
+    }
+
+    pub(crate) fn connection(&mut self) -> Result<&mut PgConnection> {
+        match &mut self.lease {
+            Some(lease) => Ok(&mut lease.get()?.connection),
+            None => Err(Error::new(ErrorKind::Unexpected, "the work has ended")),
+        }
+    }
+
+    /// The last statement has ended, and the session is as it was: the connection is lent again,
+    /// unless somebody tried to cancel.
+    pub(crate) async fn give_back(mut self) {
+        let untouched = self.shared.works.end(&self.work).await;
+        if let Some(lease) = self.lease.take().filter(|_| untouched) {
+            lease.give_back();
+        }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let (shared, work) = (Arc::clone(&self.shared), Arc::clone(&self.work));
+        let stopping = async move {
+            shared.works.stop(&shared.side, &work).await;
+            shared.works.end(&work).await;
+            discard(lease).await;
+        };
+        self.shared.tasks.spawn_on(stopping, &self.runtime);
     }
 }

@@ -19,4 +19,4 @@ pub use column::{Column, ColumnBatch, Fixed, Misfit, Truths, Variable};
 pub use lex::{Lexing, Statement, Token, TokenKind};
 pub use literal::{ValueForms, append_delimited, plain_literal, typed_literal};
 pub use pool::{Connect, Lease, Pool, PoolLimits};
-pub use text::{append_text, decimal, interval};
+pub use text::{append_text, decimal, interval, power_of_ten};

@@ -125,10 +125,31 @@ pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Fit<i128> {
     } else {
         wide(whole.iter().chain(kept_digits), kept - kept_digits.len())?
     };
-    if value >= 10_i128.pow(u32::from(precision.min(38))) {
+    // So few digits fit, whatever they are.
+    let surely_fits = whole.len() + kept <= usize::from(precision);
+    if !surely_fits && value.unsigned_abs() >= power_of_ten(precision.into())? {
         return Err(Misfit::Digits);
     }
     Ok(if negative { -value } else { value })
+}
+
+/// Ten to this power, from a table.
+///
+/// # Errors
+/// `Digits` beyond 38, the most that a decimal has.
+#[inline]
+pub fn power_of_ten(exponent: usize) -> Fit<u128> {
+    static POWERS: [u128; 39] = powers_of_ten();
+    POWERS.get(exponent).copied().ok_or(Misfit::Digits)
+}
+
+const fn powers_of_ten() -> [u128; 39] {
+    let (mut powers, mut index) = ([1_u128; 39], 1);
+    while index < powers.len() {
+        powers[index] = powers[index - 1] * 10;
+        index += 1;
+    }
+    powers
 }
 
 fn wide<'a>(digits: impl Iterator<Item = &'a u8>, zeros: usize) -> Fit<i128> {
@@ -176,7 +197,7 @@ fn plain_date(text: &[u8], before_christ: bool) -> Fit<i64> {
         return Err(infinite(text));
     };
     let year = integer(year)?;
-    let year = if before_christ { 1 - year } else { year };
+    let year = if before_christ { 1_i64.saturating_sub(year) } else { year };
     let (month, day) = (two(&[*m1, *m2])? as u32, two(&[*d1, *d2])? as u32);
     days(year, month, day).ok_or(Misfit::Malformed)
 }
@@ -248,13 +269,15 @@ fn usual_date(text: &[u8; 10]) -> Option<i64> {
     days(year, pair(m1, m2)? as u32, pair(d1, d2)? as u32)
 }
 
-/// A moment of a year of four digits without a zone, which nearly all are; none for others.
+/// A moment of a year of four digits without a zone or in UTC, in which sessions are, and so
+/// nearly all; none for others.
 #[inline]
 fn usual_timestamp(text: &[u8]) -> Option<i64> {
     let (head, clock) = text.split_first_chunk::<10>()?;
     let (clock, rest) = clock.split_first_chunk::<9>()?;
     let [b' ', h1, h2, b':', n1, n2, b':', s1, s2] = clock else { return None };
     let day = usual_date(head)?;
+    let rest = rest.strip_suffix(b"+00").unwrap_or(rest);
     let seconds = (pair(h1, h2)? * 60 + pair(n1, n2)?) * 60 + pair(s1, s2)?;
     let us = match rest {
         _ if seconds * 1_000_000 >= DAY_US => return None,
@@ -310,7 +333,7 @@ pub fn interval(
             us = clock_span(word)?;
             continue;
         }
-        let count = integer(word)?;
+        let count = i64::from(narrow32(integer(word)?)?);
         match words.next().ok_or(Misfit::Malformed)? {
             b"year" | b"years" => months += count * 12,
             b"mon" | b"mons" | b"month" | b"months" => months += count,
@@ -372,6 +395,9 @@ mod tests {
         assert_eq!(decimal(format!("{most}0").as_bytes(), 38, 0), Err(Misfit::Digits));
         assert_eq!(decimal(b"NaN", 38, 0), Err(Misfit::OutOfRange));
         assert_eq!(decimal(b"-Infinity", 38, 0), Err(Misfit::OutOfRange));
+        assert_eq!(decimal(b"9.99", 2, 2), Err(Misfit::Digits));
+        assert_eq!(decimal(b"0.99", 2, 2), Ok(99));
+        assert_eq!(decimal(b"000.99", 2, 2), Ok(99));
         for bad in [&b""[..], b".", b"-", b"1.2.3", b"1e5"] {
             assert_eq!(decimal(bad, 38, 10), Err(Misfit::Malformed), "{bad:?}");
         }
@@ -388,6 +414,7 @@ mod tests {
         assert_eq!(timestamp(b"2026-02-30 00:00:00"), Err(Misfit::Malformed));
         assert_eq!(date(b"9999-12-31"), Ok(2_932_896));
         assert_eq!(date(b"-infinity"), Err(Misfit::OutOfRange));
+        assert_eq!(date(b"-9223372036854775807-01-01 BC"), Err(Misfit::Malformed));
         assert_eq!(time(b"24:00:00"), Err(Misfit::OutOfRange));
         assert_eq!(time(b"23:59:59.999999"), Ok(DAY_US - 1));
     }
@@ -399,8 +426,11 @@ mod tests {
             let text = format!("{year:04}-{month:02}-{of_month:02}");
             assert_eq!(date(text.as_bytes()), Ok(day), "{text}");
             assert_eq!(plain_date(text.as_bytes(), false), Ok(day), "{text}");
-            let moment = format!("{text} 23:59:59.5");
-            assert_eq!(timestamp(moment.as_bytes()), Ok(day * DAY_US + 86_399_500_000), "{moment}");
+            for zone in ["", "+00", "+00:00"] {
+                let moment = format!("{text} 23:59:59.5{zone}");
+                let us = day * DAY_US + 86_399_500_000;
+                assert_eq!(timestamp(moment.as_bytes()), Ok(us), "{moment}");
+            }
         }
         for bad in ["2026-02-29 00:00:00", "2026-01-01 24:00:00", "2026-01-01T00:00:00"] {
             assert!(timestamp(bad.as_bytes()).is_err(), "{bad}");
@@ -415,6 +445,7 @@ mod tests {
         assert_eq!(interval(b"00:00:00"), of(0, 0, 0));
         assert_eq!(interval(b"2562048 00:00:00"), Err(Misfit::Malformed));
         assert_eq!(interval(b"99999999:00:00"), Err(Misfit::OutOfRange));
+        assert_eq!(interval(b"9223372036854775807 years"), Err(Misfit::OutOfRange));
     }
 
     #[test]

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use orbit_core::{Context, Effect, ErrorKind, Query};
-use orbit_testkit::servers::{Fault, Proxy};
+use orbit_core::{Context, Effect, Error, ErrorKind, Query};
+use orbit_testkit::servers::{Fault, Proxy, RedshiftWire};
 
 use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
+use crate::common::observer;
+use crate::staged::insert;
 use crate::{Attempt, Stage, cx, first_number, gather, kind_of, read, rows, sql, table};
 
 /// A COPY and a text stream dropped half way and a COPY that is refused leave a pool of one
@@ -178,5 +181,44 @@ pub(crate) async fn the_deadline_is_the_servers_too(stage: &Stage) -> Attempt {
     let left = rows(&datasource, "SELECT current_setting('statement_timeout')").await?;
     let left = left.first().map(|b| b.column(0).as_string::<i32>().value(0).to_owned());
     ensure!(left.as_deref().is_some_and(|t| t.ends_with("ms")), "the server's limit is {left:?}");
+    Ok(datasource.close().await?)
+}
+
+/// An insert that nobody waits for any more is cancelled, also behind the proxy, where the server
+/// does not look whether its client is there. It has the deadline too.
+pub(crate) async fn an_abandoned_insert_is_ended(stage: &Stage) -> Attempt {
+    stage.prepare("CREATE TABLE contested (id bigint)").await;
+    let mut holder = observer(stage.server.port(), stage.server.user()).await?;
+    let lock = "BEGIN; LOCK TABLE contested IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut holder).await?;
+    let proxy = RedshiftWire::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                   '%\"contested\"%' AND pid <> pg_backend_pid()";
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let batch = RecordBatch::try_from_iter([("id", ids)])?;
+    let asked = tokio::spawn({
+        let (datasource, batch) = (Arc::clone(&datasource), batch.clone());
+        async move { sql(&datasource).insert(&cx(), insert("contested", &batch)).await.map(drop) }
+    });
+    while stage.counted(waiting).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asked.abort();
+    let begun = Instant::now();
+    while stage.counted(waiting).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(1), "it waits after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let soon = Context::builder().timeout(Duration::from_secs(1)).build();
+    let late = sql(&datasource).insert(&soon, insert("contested", &batch)).await;
+    let kind = late.as_ref().err().map(Error::kind);
+    ensure!(kind == Some(ErrorKind::Timeout), "after the deadline it is {late:?}");
+    drop(holder);
+    let outcome = sql(&datasource).insert(&cx(), insert("contested", &batch)).await?;
+    ensure!(outcome.rows_written == 1, "{outcome:?}");
+    let rows = stage.counted("SELECT count(*) FROM contested").await;
+    ensure!(rows == 1, "{rows} rows are there");
     Ok(datasource.close().await?)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::DataType;
 use orbit_core::{Effect, ErrorKind, Query};
+use orbit_testkit::servers::RedshiftWire;
 
 use crate::{Attempt, Stage, cx, first_number, gather, kind_of, read, rows, sql};
 
@@ -105,6 +107,29 @@ pub(crate) async fn more_than_one_statement_is_not_sent(stage: &Stage) -> Attemp
     }
     let smuggled = stage.counted("SELECT count(*) FROM pg_class WHERE relname = 'smuggled'").await;
     ensure!(smuggled == 0, "a second statement ran");
+    Ok(datasource.close().await?)
+}
+
+/// The catalog is asked for the columns of the first row, which may take longer than rows wait
+/// before they are handed on.
+pub(crate) async fn a_slow_catalog_loses_no_row(stage: &Stage) -> Attempt {
+    let made = "CREATE TABLE priced AS SELECT i::numeric(12, 2) AS price \
+                FROM generate_series(1, 20) AS i";
+    stage.prepare(made).await;
+    let slow = |sql: &str| {
+        let asks = sql.contains("(a.attrelid = ");
+        asks.then(|| format!("SELECT q.* FROM ({sql}) AS q, pg_sleep(0.5)"))
+    };
+    let proxy = RedshiftWire::start_with(stage.server.port(), slow).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let answer = rows(&datasource, "SELECT price FROM priced").await?;
+    let count: usize = answer.iter().map(RecordBatch::num_rows).sum();
+    ensure!(count == 20, "{count} rows of 20");
+    let precise = answer
+        .iter()
+        .all(|batch| matches!(batch.schema().field(0).data_type(), DataType::Decimal128(12, 2)));
+    ensure!(precise, "the catalog was not asked: {answer:?}");
     Ok(datasource.close().await?)
 }
 
