@@ -14,7 +14,7 @@ use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use futures::{FutureExt, TryFutureExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use orbit_core::{Context, Datasources, Error, ErrorKind, FileStore, Result};
+use orbit_core::{Context, Datasources, FileStore, Result};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;

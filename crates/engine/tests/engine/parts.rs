@@ -27,8 +27,9 @@ fn crm() -> Builder {
 }
 
 fn setup(source: &Scripted) -> Setup {
-    let options = EngineOptions { source_partitions_max: PARTS, ..EngineOptions::default() };
-    Setup { options, ..Setup::default() }.source("crm", source)
+    let mut setup = Setup::default();
+    setup.options = EngineOptions { source_partitions_max: PARTS, ..EngineOptions::default() };
+    setup.source("crm", source)
 }
 
 async fn reads(engine: &Engine, sql: &str) -> String {
