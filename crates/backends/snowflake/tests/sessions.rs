@@ -16,7 +16,8 @@ use std::time::Duration;
 use common::scripted::{SELECT, Stage, pieces};
 use futures::StreamExt;
 use orbit_core::{Context, Effect, ErrorKind, Query, Reporter, Tally};
-use orbit_testkit::responders::{Answer, HttpReply};
+use orbit_testkit::responders::Answer;
+use orbit_testkit::servers::{HttpAnswer, HttpRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ async fn a_session_that_cannot_be_renewed_is_opened_anew() {
     stage.responder.expire_sessions();
     stage.responder.fault(|request, _| {
         let body = json!({ "data": null, "code": "390114", "message": "ended", "success": false });
-        (request.path == RENEWAL).then(|| HttpReply::new(200, body.to_string()))
+        (request.route() == RENEWAL).then(|| HttpAnswer::new(200, body.to_string()))
     });
     assert_eq!(stage.ids().await.unwrap().len(), 3);
     assert_eq!(stage.responder.seen().logins.len(), 2);
@@ -53,8 +54,8 @@ async fn sessions_that_are_all_refused_end_in_an_error() {
         let stage = Stage::new().await;
         stage.responder.fault(move |request, _| {
             let body = json!({ "data": null, "code": "390112", "message": "x", "success": false });
-            let query = request.path.starts_with("/queries/");
-            query.then(|| HttpReply::new(status, body.to_string()))
+            let query = request.route().starts_with("/queries/");
+            query.then(|| HttpAnswer::new(status, body.to_string()))
         });
         let error = stage.ids().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
@@ -85,8 +86,8 @@ async fn a_session_that_is_revoked_while_a_statement_runs() {
         stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[5]) });
         stage.responder.fault(move |request, before| {
             let body = json!({ "data": null, "code": "390111", "message": "x", "success": false });
-            let asked = request.path == "/queries/01-0/result" && before < revoked;
-            asked.then(|| HttpReply::new(401, body.to_string()))
+            let asked = request.route() == "/queries/01-0/result" && before < revoked;
+            asked.then(|| HttpAnswer::new(401, body.to_string()))
         });
         let answered = stage.ids().await;
         let seen = stage.responder.seen();
@@ -139,8 +140,8 @@ async fn a_caller_who_goes_while_it_runs() {
 async fn a_caller_who_goes_before_the_first_answer() {
     let stage = Stage::new().await;
     stage.responder.fault(|request, _| {
-        let submit = request.path.ends_with("query-request");
-        submit.then(|| HttpReply::new(200, "{}").after(Duration::from_secs(60)))
+        let submit = request.route().ends_with("query-request");
+        submit.then(|| HttpAnswer::new(200, "{}").after(Duration::from_secs(60)))
     });
     let token = CancellationToken::new();
     let cx = Context::builder().cancellation(token.clone()).build();
@@ -172,8 +173,8 @@ async fn a_cancel_that_comes_too_early_is_sent_again() {
     stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
     stage.responder.fault(|request, before| {
         let body = json!({ "data": null, "code": "000605", "message": "x", "success": false });
-        let early = request.path.ends_with("abort-request") && before == 0;
-        early.then(|| HttpReply::new(200, body.to_string()))
+        let early = request.route().ends_with("abort-request") && before == 0;
+        early.then(|| HttpAnswer::new(200, body.to_string()))
     });
     let cx = Context::builder().timeout(Duration::from_millis(200)).build();
     let error = stage.query(&cx).await.unwrap_err();
