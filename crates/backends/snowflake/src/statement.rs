@@ -123,6 +123,7 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
         parameters: vec![("requestId", request_id.to_owned())],
         body: body.into(),
         repeat: Repeat::WhenRefused,
+        urgent: false,
     })
 }
 
@@ -213,7 +214,7 @@ async fn cancel_request(api: Arc<Api>, lane: Arc<Lane>, request_id: String) {
 pub(crate) async fn cancel(cx: &Context, api: &Api, lane: &Lane, id: &str) -> Result<()> {
     let Ok(id) = checked_id(id) else { return Ok(()) };
     let path = format!("/queries/{id}/abort-request");
-    let request = Request::post(&path, &json!({}), Repeat::Always);
+    let request = Request::abort(&path, &json!({}));
     match api.ask::<IgnoredAny>(cx, lane, &request).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         answered => answered.map(drop),
