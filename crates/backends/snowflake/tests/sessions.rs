@@ -184,6 +184,78 @@ async fn a_cancel_that_comes_too_early_is_sent_again() {
     assert_eq!(stage.responder.seen().aborted, [id.clone(), id]);
 }
 
+/// The service has nothing to cancel.
+fn nothing_runs(request: &HttpRequest) -> Option<HttpAnswer> {
+    let body = json!({ "data": null, "code": "000605", "message": "x", "success": false });
+    let asked = request.route().ends_with("abort-request");
+    asked.then(|| HttpAnswer::new(200, body.to_string()))
+}
+
+#[tokio::test]
+async fn what_has_answered_is_cancelled_once() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[10; 50]));
+    stage.responder.fault(|request, _| nothing_runs(request));
+    let mut stream = stage.query(&Context::builder().build()).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().aborted.len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancel_waits_for_no_other_request() {
+    let stage = Stage::with(&[("connection_pool_size", "1".to_owned())]).await;
+    stage.responder.fault(|request, _| {
+        let submit = request.route().ends_with("query-request");
+        submit.then(|| HttpAnswer::new(200, "{}").after(Duration::from_secs(60)))
+    });
+    let cx = Context::builder().build();
+    let (first, second) = (stage.query(&cx), stage.query(&cx));
+    tokio::pin!(second);
+    let both = async { tokio::join!(first, second.as_mut()) };
+    assert!(tokio::time::timeout(Duration::from_millis(200), both).await.is_err());
+    let waits = tokio::time::timeout(Duration::from_secs(3), second);
+    let (waited, aborted) = tokio::join!(waits, aborted(&stage));
+    assert!(waited.is_err(), "the second statement took the first one's turn");
+    assert_eq!(aborted, [request_id(&stage)]);
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_shown_once() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, before| {
+        let code = match request.route() {
+            "/session/v1/login-request" if before > 0 => "390100",
+            "/session" => return None,
+            _ => "390111",
+        };
+        let body = json!({ "data": null, "code": code, "message": "x", "success": false });
+        Some(HttpAnswer::new(200, body.to_string()))
+    });
+    assert_eq!(stage.ids().await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().count("/session/v1/login-request"), 2);
+}
+
+#[tokio::test]
+async fn closing_waits_for_callers_who_are_going() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[10; 50]));
+    let stream = stage.query(&Context::builder().build()).await.unwrap();
+    // Aborted, it drops the stream only when the runtime comes to it.
+    let caller = tokio::spawn(async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    });
+    tokio::task::yield_now().await;
+    caller.abort();
+    stage.datasource.close().await.unwrap();
+    let requests = stage.responder.seen().requests;
+    let at = |path: &str| requests.iter().position(|line| line.contains(path));
+    assert!(at("abort-request").is_some_and(|cancel| Some(cancel) < at("delete=true")));
+}
+
 #[tokio::test]
 async fn closing_waits_for_cancels_and_ends_the_session() {
     let stage = Stage::new().await;
