@@ -34,7 +34,7 @@ impl Connected {
         if query.columns.as_ref().is_some_and(Vec::is_empty) {
             return Ok(undivided(query));
         }
-        let data = self.run(cx, &query).await?.finish();
+        let data = self.run(cx, &self.lane_for(&query), &query).await?.finish();
         let schema =
             Columns::of(&data.row_type, self.rules())?.planned(query.schema.as_ref())?.schema;
         let id = data.query_id.clone().ok_or_else(|| malformed("a result came without its id"))?;

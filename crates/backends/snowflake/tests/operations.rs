@@ -82,6 +82,20 @@ async fn a_result_is_read_by_the_statements_id() {
 const SCRIPT: &str = "UPDATE t SET x = 1; SELECT id FROM numbers; INSERT INTO t SELECT 1;";
 
 /// The first answers come under the texts that sort so, since ids are numbers of answers.
+#[tokio::test]
+async fn a_session_that_a_statement_may_change_is_not_shared() {
+    let stage = Stage::new().await;
+    stage.responder.answer("DELETE*", texts(&["number of rows deleted"], &json!([["2"]])));
+    stage.responder.answer("CREATE*", texts(&["status"], &json!([["done"]])));
+    for (text, sessions) in [("DELETE FROM t", 1), ("CREATE SCHEMA s", 2), ("DELETE FROM t", 2)] {
+        let query = Query::statement(text, Effect::Write);
+        drop(stage.sql().query(&cx(), query).await.unwrap());
+        assert_eq!(stage.responder.seen().logins.len(), sessions, "{text}");
+    }
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().logouts, 2);
+}
+
 fn script(responder: &Snowflake, ids: &str) {
     let changed = |name: &str, count: &str| Answer {
         fields: json!({ "statementTypeId": 0x3100, "queryResultFormat": "json",
