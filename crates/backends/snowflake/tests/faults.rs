@@ -179,6 +179,14 @@ async fn no_rows_keep_their_columns() {
 }
 
 #[tokio::test]
+async fn a_result_says_how_many_rows_it_has() {
+    let stage = Stage::new().await;
+    let fields = json!({ "total": null });
+    stage.responder.answer(SELECT, Answer { fields, ..pieces(3, &[5]) });
+    assert_eq!(failed(stage.ids().await).0, ErrorKind::DataInvalid);
+}
+
+#[tokio::test]
 async fn two_thousand_columns() {
     let stage = Stage::new().await;
     let column =

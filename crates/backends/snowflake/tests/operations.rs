@@ -66,22 +66,22 @@ async fn a_result_is_read_by_the_statements_id() {
     let stage = Stage::new().await;
     stage.responder.answer(SELECT, pieces(7, &[10]));
     let schema = stage.query(&cx()).await.unwrap().schema();
-    let read = |id: &str, pieces| {
+    let counted = |id: &str, pieces, rows| {
         let source = PartitionSource::Statement { id: id.to_owned(), pieces };
-        let partition = Partition { source, rows: None };
+        let partition = Partition { source, rows };
         PartitionRead { schema: Arc::clone(&schema), partition }
     };
+    let read = |id: &str, pieces| counted(id, pieces, None);
     let whole = stage.sql().read_partition(&cx(), read("01-0", 0..u64::MAX)).await.unwrap();
     assert_eq!(ids(whole).await.unwrap().len(), 17);
+    let other = stage.sql().read_partition(&cx(), counted("01-0", 1..2, Some(11))).await;
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Truncated, "the pieces are not those");
     for (id, pieces) in [("01-9", 0..1), ("01-0", 2..3), ("../../session", 0..1)] {
         let error = stage.sql().read_partition(&cx(), read(id, pieces)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }
 }
 
-const SCRIPT: &str = "UPDATE t SET x = 1; SELECT id FROM numbers; INSERT INTO t SELECT 1;";
-
-/// The first answers come under the texts that sort so, since ids are numbers of answers.
 #[tokio::test]
 async fn a_session_that_a_statement_may_change_is_not_shared() {
     let stage = Stage::new().await;
@@ -96,6 +96,9 @@ async fn a_session_that_a_statement_may_change_is_not_shared() {
     assert_eq!(stage.responder.seen().logouts, 2);
 }
 
+const SCRIPT: &str = "UPDATE t SET x = 1; SELECT id FROM numbers; INSERT INTO t SELECT 1;";
+
+/// The first answers come under the texts that sort so, since ids are numbers of answers.
 fn script(responder: &Snowflake, ids: &str) {
     let changed = |name: &str, count: &str| Answer {
         fields: json!({ "statementTypeId": 0x3100, "queryResultFormat": "json",
