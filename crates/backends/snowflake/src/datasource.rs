@@ -151,7 +151,8 @@ impl Connected {
                 // What stands around it only reads, so it must itself.
                 admit(text, Effect::Read)?;
                 // The line's end closes a comment in which the statement may end.
-                let from = format!("({}\n)", text.trim_end_matches([';', ' ', '\n']));
+                let is_end = |c: char| c == ';' || c.is_whitespace();
+                let from = format!("({}\n)", text.trim_end_matches(is_end));
                 self.select(from, query, schema)
             }
         }
