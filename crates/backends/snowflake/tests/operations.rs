@@ -286,6 +286,17 @@ async fn a_copy_that_left_rows_out_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_table_that_may_have_been_made_is_told() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        request.route().ends_with("query-request").then(|| HttpAnswer::new(502, ""))
+    });
+    let error = insert(&stage, InsertMode::Create).await.unwrap_err();
+    let told = (error.kind(), error.write_effect());
+    assert_eq!(told, (ErrorKind::Unavailable, Some(WriteEffect::Unknown)), "{error}");
+}
+
+#[tokio::test]
 async fn stages_that_cannot_be_used_are_refused_by_name() {
     let places: [(Value, ErrorKind); 4] = [
         (json!({ "locationType": "LOCAL_FS", "location": "/etc" }), ErrorKind::Unsupported),
