@@ -120,7 +120,7 @@ impl Client {
         })?;
         Ok(Self {
             http,
-            at_once: Semaphore::new(options.requests_at_once_max.max(1)),
+            at_once: Semaphore::new(options.requests_at_once_max.clamp(1, Semaphore::MAX_PERMITS)),
             rate: options.requests_per_s_max.map(|n| RateLimiter::direct(Quota::per_second(n))),
             retry: options.retry,
         })
