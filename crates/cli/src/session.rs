@@ -9,12 +9,11 @@ use std::time::Duration;
 use orbit::{Config, ConfigSource, LoadOptions, Orbit};
 use orbit_core::{BatchStream, Context, Datasources, Error, ErrorKind};
 use orbit_engine::Engine;
-use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::Global;
-use crate::background;
+use crate::background::Workers;
 use crate::exit;
 use crate::failure::{Failure, Result, note};
 use crate::paths::LocalPaths;
@@ -23,6 +22,9 @@ use crate::signals::{CLOSE_TIMEOUT, Interrupts};
 
 /// The stack of a thread that plans, runs and drops queries: a plan is as deep as its query.
 const STACK_BYTES: usize = 16 << 20;
+
+/// How long work that was stopped may take to give way; a plan that computes may never.
+const GIVE_WAY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An open configuration.
 #[derive(Debug, Clone)]
@@ -35,7 +37,7 @@ pub(crate) struct Session {
     pub(crate) interrupts: Interrupts,
     /// Where queries compute. Whoever waits for them has a runtime of its own, which hears
     /// clocks while every worker is busy: a plan may compute for long without giving way.
-    pub(crate) workers: RuntimeHandle,
+    pub(crate) workers: Workers,
     /// Whether any configuration was found.
     is_configured: bool,
     orbit: Arc<Orbit>,
@@ -62,7 +64,7 @@ impl Session {
             global: global.clone(),
             engine: Arc::new(Engine::clone(&orbit.engine()).with_paths(Arc::new(LocalPaths))),
             interrupts: Interrupts::default(),
-            workers: workers.handle().clone(),
+            workers: Workers::new(workers.handle().clone()),
             is_configured,
             orbit,
         })
@@ -98,22 +100,13 @@ impl Session {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let work = work(Arc::clone(&self.engine), cx.clone());
-        let mut task = AbortOnDropHandle::new(self.workers.spawn(work));
-        tokio::select! {
-            biased;
-            done = &mut task => done.unwrap_or_else(|cause| Err(fault(cause))),
-            error = cx.ended() => {
-                // Only work that is gone has begun its cancels, for which closing waits.
-                task.abort();
-                tokio::time::timeout(CLOSE_TIMEOUT, task).await.ok();
-                Err(error)
-            }
-        }
+        let task = self.workers.start(work);
+        cx.run(async { task.await.unwrap_or_else(|cause| Err(fault(cause))) }).await
     }
 
     /// The same stream, computed where queries compute, until it is dropped or `cx` ends.
     pub(crate) fn in_background(&self, cx: &Context, stream: BatchStream) -> BatchStream {
-        background::spawn(&self.workers, stream, fault).bounded_by(cx)
+        self.workers.stream(stream, fault).bounded_by(cx)
     }
 
     /// Adds to a failure what only the command line knows.
@@ -130,6 +123,7 @@ impl Session {
 
     /// Ends what was connected, within the time that sources have to stop.
     async fn close(&self) {
+        self.workers.finish(GIVE_WAY_TIMEOUT).await;
         match tokio::time::timeout(CLOSE_TIMEOUT, self.orbit.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => note("warning", format_args!("closing: {error}")),

@@ -104,7 +104,13 @@ async fn federated(stage: &Stage) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupt_ends_the_statement_at_the_source() {
     let stage = Stage::new().await.unwrap();
-    let child = stage.place.spawn(&["query", "--on", "snow", SnowflakeWire::SLOW]);
+    for statement in [SnowflakeWire::SLOW, SnowflakeWire::SLOW_ROWS] {
+        interrupted(&stage, statement).await;
+    }
+}
+
+async fn interrupted(stage: &Stage, statement: &str) {
+    let child = stage.place.spawn(&["query", "--on", "snow", "-F", "csv", statement]);
     let working = stage.wire.working();
     until(|| working() == 1, "the statement does not begin").await;
     let begun = Instant::now();

@@ -50,6 +50,8 @@ pub(crate) struct Request {
     pub parameters: Vec<(&'static str, String)>,
     pub body: Bytes,
     pub repeat: Repeat,
+    /// It stops work that others wait for.
+    pub urgent: bool,
 }
 
 impl Request {
@@ -61,7 +63,13 @@ impl Request {
             parameters: vec![("requestId", Uuid::new_v4().to_string())],
             body: body.to_string().into(),
             repeat,
+            urgent: false,
         }
+    }
+
+    /// A request that stops work.
+    pub(crate) fn abort(path: &str, body: &serde_json::Value) -> Self {
+        Self { urgent: true, ..Self::post(path, body, Repeat::Always) }
     }
 
     /// A request that only asks.
@@ -72,6 +80,7 @@ impl Request {
             parameters: Vec::new(),
             body: Bytes::new(),
             repeat: Repeat::Always,
+            urgent: false,
         }
     }
 }
@@ -207,6 +216,7 @@ impl Api {
             body: request.body.clone(),
             repeat: request.repeat,
             repeat_parameter: Some("retryCount"),
+            urgent: request.urgent,
             timeout: Duration::from_secs(self.config.api_timeout),
             answer_bytes_max: ANSWER_BYTES_MAX,
         })

@@ -56,9 +56,9 @@ impl Connected {
             None => schemas.first().cloned(),
         };
         let Some(place) = place else { return Ok(TablePage::default()) };
-        let mut tables = self.objects(cx, &place).await?;
+        let (mut tables, is_full) = self.objects(cx, &place).await?;
         let most = page_size_max.unwrap_or(SHOWN_MAX).clamp(1, SHOWN_MAX);
-        let more = tables.len() > most || tables.len() >= SHOWN_MAX;
+        let more = tables.len() > most || is_full;
         tables.truncate(most);
         let next = match tables.last().filter(|_| more) {
             Some(last) => Some(Place { after: Some(last.name.table().to_owned()), ..place }),
@@ -101,8 +101,9 @@ impl Connected {
         Ok(all)
     }
 
-    /// The tables of a schema after a name, in order.
-    async fn objects(&self, cx: &Context, place: &Place) -> Result<Vec<TableEntry>> {
+    /// The tables of a schema after a name, in order, and whether the source told as many as it
+    /// tells at once.
+    async fn objects(&self, cx: &Context, place: &Place) -> Result<(Vec<TableEntry>, bool)> {
         let schema = TableName::new([&place.database, &place.schema]);
         let from = match &place.after {
             Some(after) => format!(" FROM {}", self.dialect().text(after)?),
@@ -119,7 +120,7 @@ impl Connected {
         let mut tables: Vec<_> = shown.rows.iter().map(entry).collect();
         tables.retain(|t| place.after.as_deref().is_none_or(|after| t.name.table() > after));
         tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(tables)
+        Ok((tables, shown.rows.len() >= SHOWN_MAX))
     }
 
     /// The rows of a SHOW.

@@ -118,13 +118,16 @@ fn time(array: &ArrayRef, target: &DataType, scale: u32) -> Result<ArrayRef> {
     }
     let units = checked_cast(array, &DataType::Int64)?;
     let units = units.as_primitive::<Int64Type>();
-    let nanos = 10_i64.pow(9 - scale);
+    let at_scale = i128::from(10_i64.pow(9 - scale));
+    let of_day = |u, unit| match i128::from(u) * at_scale {
+        nanos if (0..86_400 * NANOS).contains(&nanos) => in_units(nanos, unit),
+        _ => Err(Error::new(ErrorKind::DataInvalid, "a time lies outside of a day")),
+    };
     Ok(match target {
         DataType::Time64(TimeUnit::Nanosecond) => {
-            Arc::new(units.unary::<_, Time64NanosecondType>(|u| u.wrapping_mul(nanos)))
+            Arc::new(units.try_unary::<_, Time64NanosecondType, _>(|u| of_day(u, 1))?)
         }
-        // The unit is chosen by the scale, so nothing is cut here.
-        _ => Arc::new(units.unary::<_, Time64MicrosecondType>(|u| u.wrapping_mul(nanos) / 1000)),
+        _ => Arc::new(units.try_unary::<_, Time64MicrosecondType, _>(|u| of_day(u, 1000))?),
     })
 }
 
@@ -216,4 +219,21 @@ fn other_type(array: &ArrayRef, target: &DataType) -> Error {
     Error::new(ErrorKind::DataInvalid, "a column came in another type than was told")
         .with_context("told", target.to_string())
         .with_context("type", array.data_type().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_lies_within_its_day() {
+        for target in [TimeUnit::Microsecond, TimeUnit::Nanosecond].map(DataType::Time64) {
+            let of = |units: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![units])) };
+            assert!(time(&of(86_399), &target, 0).is_ok());
+            for outside in [-1, 86_400, i64::MAX] {
+                let error = time(&of(outside), &target, 0).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::DataInvalid, "{outside}");
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::bind;
 use crate::columns::TypeRules;
 use crate::config::SnowflakeConfig;
 use crate::dialect::{Forms, dialect, time_travel};
-use crate::guard::{admit, admit_script};
+use crate::guard::{admit, admit_script, keeps_session};
 use crate::insert::insert;
 use crate::protocol::RowType;
 use crate::result::{counted, stream};
@@ -151,7 +151,8 @@ impl Connected {
                 // What stands around it only reads, so it must itself.
                 admit(text, Effect::Read)?;
                 // The line's end closes a comment in which the statement may end.
-                let from = format!("({}\n)", text.trim_end_matches([';', ' ', '\n']));
+                let is_end = |c: char| c == ';' || c.is_whitespace();
+                let from = format!("({}\n)", text.trim_end_matches(is_end));
                 self.select(from, query, schema)
             }
         }
@@ -188,15 +189,32 @@ impl Connected {
 
     /// Runs a query and streams its rows.
     pub(crate) async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
-        let executed = self.run(cx, &request).await?;
-        let (api, lane) = (&self.api, &self.lane);
+        let lane = self.lane_for(&request);
+        let executed = self.run(cx, &lane, &request).await?;
         match request.columns.as_ref().is_some_and(Vec::is_empty) {
-            true => counted(cx, api, lane, executed).await,
-            false => stream(cx, api, lane, executed, request.schema.as_ref()).await,
+            true => counted(cx, &self.api, &lane, executed).await,
+            false => stream(cx, &self.api, &lane, executed, request.schema.as_ref()).await,
         }
     }
 
-    pub(crate) async fn run(&self, cx: &Context, query: &Query) -> Result<Executed> {
+    /// The shared session, but for a statement that might leave it other than it was.
+    pub(crate) fn lane_for(&self, query: &Query) -> Arc<Lane> {
+        match &query.target {
+            Target::Statement { text, .. }
+                if query.effect != Effect::Read && !keeps_session(text) =>
+            {
+                Lane::of_one(&self.api)
+            }
+            _ => Arc::clone(&self.lane),
+        }
+    }
+
+    pub(crate) async fn run(
+        &self,
+        cx: &Context,
+        lane: &Arc<Lane>,
+        query: &Query,
+    ) -> Result<Executed> {
         let schema = match (&query.schema, &query.predicate) {
             (None, Some(_)) => {
                 let all =
@@ -211,7 +229,7 @@ impl Connected {
         };
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
         let statement = Statement { bindings, script, ..Statement::new(text) };
-        let executed = execute(cx, &self.api, &self.lane, &statement).await;
+        let executed = execute(cx, &self.api, lane, &statement).await;
         executed.map_err(|error| of_table(error, &query.target))
     }
 }

@@ -8,6 +8,9 @@ use orbit_core::{Effect, Error, ErrorKind, Result};
 /// First words of statements that change nothing.
 const READING: &[&str] =
     &["SELECT", "WITH", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "LIST", "LS", "VALUES"];
+/// First words of statements that change tables and nothing of the session. Of others no word
+/// tells: CREATE SCHEMA makes the new one current, CALL and EXECUTE may do anything.
+const KEEPING: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY"];
 /// First words of statements that change the session, which other queries share.
 const OF_THE_SESSION: &[&str] =
     &["BEGIN", "START", "COMMIT", "ROLLBACK", "SET", "UNSET", "USE", "DECLARE"];
@@ -45,6 +48,15 @@ pub(crate) fn admit_script(text: &str, effect: Effect) -> Result<usize> {
     Ok(statements.len())
 }
 
+/// Whether every statement in `text` is known to leave its session as it was.
+pub(crate) fn keeps_session(text: &str) -> bool {
+    statements(text).iter().all(|statement| match first_word(statement) {
+        Some(first) if KEEPING.contains(&first) => !statement.contains(&Token::Flow),
+        Some(first) => reads(first, statement).is_ok(),
+        None => false,
+    })
+}
+
 /// The tokens of each statement; one that has none is none.
 fn statements(text: &str) -> Vec<Vec<Token>> {
     let tokens: Vec<_> = Tokens { text, at: 0 }.collect();
@@ -59,14 +71,18 @@ fn admit_each(statements: &[Vec<Token>], effect: Effect) -> Result<()> {
     statements.iter().try_for_each(|statement| admit_one(statement, effect))
 }
 
+/// The word that a statement begins with, behind its parentheses.
+fn first_word(statement: &[Token]) -> Option<&str> {
+    statement.iter().find(|token| **token != Token::Symbol('('))?.word()
+}
+
 fn admit_one(statement: &[Token], effect: Effect) -> Result<()> {
-    let first = statement.iter().find(|token| **token != Token::Symbol('('));
-    let Some(Token::Word(first)) = first else {
+    let Some(first) = first_word(statement) else {
         return Err(Error::new(ErrorKind::QueryInvalid, "there is no statement"));
     };
-    let second = statement.get(1);
-    let alters_session = first == "ALTER" && second == Some(&Token::Word("SESSION".to_owned()));
-    if OF_THE_SESSION.contains(&first.as_str()) || alters_session {
+    let second = statement.get(1).and_then(Token::word);
+    let alters_session = first == "ALTER" && second == Some("SESSION");
+    if OF_THE_SESSION.contains(&first) || alters_session {
         let message = format!("{first} is not supported: each statement stands for itself");
         return Err(Error::new(ErrorKind::Unsupported, message)
             .with_hint("use the settings of the datasource and names in full"));
@@ -82,6 +98,12 @@ fn reads(first: &str, statement: &[Token]) -> Result<()> {
     };
     if !READING.contains(&first) {
         return refused(&format!("a statement that begins with {first}"));
+    }
+    if statement.windows(3).any(is_procedure) {
+        return refused("a procedure");
+    }
+    if statement.windows(5).any(is_named_by_text) {
+        return refused("a function that is named by a text");
     }
     for token in statement {
         match token {
@@ -102,6 +124,21 @@ fn reads(first: &str, statement: &[Token]) -> Result<()> {
     Ok(())
 }
 
+/// `AS PROCEDURE (`, which WITH may define and call.
+fn is_procedure(tokens: &[Token]) -> bool {
+    tokens[0].word() == Some("AS")
+        && tokens[1].word() == Some("PROCEDURE")
+        && tokens[2] == Token::Symbol('(')
+}
+
+/// `IDENTIFIER('name')(`, whose name could be any function's.
+fn is_named_by_text(tokens: &[Token]) -> bool {
+    tokens[0].word() == Some("IDENTIFIER")
+        && tokens[1] == Token::Symbol('(')
+        && tokens[3] == Token::Symbol(')')
+        && tokens[4] == Token::Symbol('(')
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     /// An unquoted word, in upper case.
@@ -114,6 +151,15 @@ enum Token {
     Flow,
     /// Any other character.
     Symbol(char),
+}
+
+impl Token {
+    fn word(&self) -> Option<&str> {
+        match self {
+            Self::Word(word) => Some(word),
+            _ => None,
+        }
+    }
 }
 
 /// The tokens of a statement, as the service reads it: `--`, `//` and `/* */` are comments,
@@ -226,6 +272,8 @@ mod tests {
             "SELECT \"INTO\", \"nextval\" FROM t",
             "SELECT SYSTEM$TYPEOF(1)",
             "SELECT a.value -> 'x' FROM t",
+            "WITH a AS (SELECT x AS procedure FROM t) SELECT procedure FROM a",
+            "SELECT * FROM IDENTIFIER('t') AS t",
         ] {
             assert_eq!(judged(text, Effect::Read), None, "{text}");
         }
@@ -250,6 +298,8 @@ mod tests {
             "SELECT \"SYSTEM$CANCEL_QUERY\"('x')",
             "SHOW TABLES ->> DROP TABLE t",
             "SELECT 1 INTO :x",
+            "WITH p AS PROCEDURE () RETURNS INT AS $$ BEGIN DROP TABLE t; END $$ CALL p()",
+            "SELECT IDENTIFIER('SYSTEM$CANCEL_QUERY')('x')",
             "SELEKT 1",
             "",
             " ; ",
@@ -276,5 +326,21 @@ mod tests {
             }
         }
         assert_eq!(judged("ALTER TABLE t ADD c INT", Effect::Write), None);
+    }
+
+    #[test]
+    fn what_may_change_the_session_is_told_apart() {
+        for text in ["DELETE FROM t", "copy into t from @s", "SELECT 1; INSERT INTO t SELECT 2"] {
+            assert!(keeps_session(text), "{text}");
+        }
+        for text in [
+            "CREATE SCHEMA s",
+            "CALL p()",
+            "EXECUTE IMMEDIATE 'USE ROLE x'",
+            "DELETE FROM t ->> CREATE SCHEMA s",
+            "DELETE FROM t; CREATE DATABASE d",
+        ] {
+            assert!(!keeps_session(text), "{text}");
+        }
     }
 }

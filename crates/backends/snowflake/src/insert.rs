@@ -41,7 +41,10 @@ pub(crate) async fn insert(
         return Err(Error::unsupported(Operation::Insert)
             .with_hint("snowflake keeps no idempotency keys; leave the key out"));
     }
-    let none = |error: Error| error.with_write_effect(WriteEffect::None);
+    let none = |error: Error| match error.write_effect() {
+        Some(_) => error,
+        None => error.with_write_effect(WriteEffect::None),
+    };
     connected.prepare(cx, &table, mode, &rows.schema()).await.map_err(none)?;
     let mut work = Work::new(connected, &table, mode);
     let written = match connected.api.config.insert_by {
@@ -55,7 +58,7 @@ pub(crate) async fn insert(
         }
         Err(error) => {
             work.roll_back().await;
-            Err(none(error))
+            Err(error.with_write_effect(WriteEffect::None))
         }
     }
 }
@@ -88,7 +91,12 @@ impl Connected {
         let columns = columns.collect::<Result<Vec<_>>>()?.join(", ");
         let text = format!("CREATE TABLE {} ({columns})", self.dialect().table(table));
         let created = execute(cx, &self.api, &self.lane, &Statement::new(text)).await;
-        created.map_err(|e| already_there(e).with_context("table", table.to_string()))?.finish();
+        let told = |error: Error| match error.vendor_code() {
+            Some(_) => error,
+            None => error.with_write_effect(WriteEffect::Unknown),
+        };
+        let created = created.map_err(|e| told(already_there(e)));
+        created.map_err(|e| e.with_context("table", table.to_string()))?.finish();
         Ok(())
     }
 

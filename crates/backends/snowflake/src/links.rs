@@ -144,6 +144,7 @@ impl Links {
             body: Bytes::new(),
             repeat: Repeat::Always,
             repeat_parameter: None,
+            urgent: false,
             timeout: Duration::from_secs(self.api.config.api_timeout),
             answer_bytes_max: CHUNK_BYTES_MAX,
         };

@@ -8,12 +8,12 @@ use orbit_core::{
     BatchStream, Context, Effect, Error, ErrorKind, Partition, PartitionRead, PartitionSet,
     PartitionSource, Partitions, Query, Result,
 };
+use orbit_http::all_there;
 
 use crate::columns::Columns;
 use crate::datasource::Connected;
 use crate::error::malformed;
-use crate::protocol::QueryData;
-use crate::result::{kept, pieces_of};
+use crate::result::{kept, rows_of_pieces};
 use crate::statement::result_of;
 
 /// How long the service keeps a result.
@@ -34,7 +34,7 @@ impl Connected {
         if query.columns.as_ref().is_some_and(Vec::is_empty) {
             return Ok(undivided(query));
         }
-        let data = self.run(cx, &query).await?.finish();
+        let data = self.run(cx, &self.lane_for(&query), &query).await?.finish();
         let schema =
             Columns::of(&data.row_type, self.rules())?.planned(query.schema.as_ref())?.schema;
         let id = data.query_id.clone().ok_or_else(|| malformed("a result came without its id"))?;
@@ -58,12 +58,15 @@ impl Connected {
         match partition.source {
             PartitionSource::Statement { id, pieces } => {
                 let data = result_of(cx, &self.api, &self.lane, &id).await?;
-                if pieces.start >= pieces_of(&data) {
+                let promised = rows_of_pieces(&data)?;
+                if pieces.start >= promised.len() as u64 {
                     let message = "the statement's result has no such piece";
                     return Err(
                         Error::new(ErrorKind::NotFound, message).with_context("statement", id)
                     );
                 }
+                let of_part = (0..).zip(&promised).filter(|(piece, _)| pieces.contains(piece));
+                all_there(of_part.map(|(_, rows)| rows).sum(), partition.rows)?;
                 kept(cx, self, data, &schema, pieces).await
             }
             PartitionSource::Query(query) => self.query(cx, *query).await,
@@ -80,15 +83,6 @@ fn undivided(query: Query) -> PartitionSet {
     let source = PartitionSource::Query(Box::new(query));
     let partitions = vec![Partition { source, rows: None }];
     PartitionSet { schema, partitions, ordered: true, one_snapshot: true, expires_at: None }
-}
-
-/// The rows in the answer itself, then those of each piece that lies elsewhere.
-fn rows_of_pieces(data: &QueryData) -> Result<Vec<u64>> {
-    let elsewhere: Vec<_> = data.chunks.iter().map(|chunk| chunk.row_count).collect();
-    let total = data.total.and_then(|total| u64::try_from(total).ok());
-    let inline = total.and_then(|total| total.checked_sub(elsewhere.iter().sum()));
-    let inline = inline.ok_or_else(|| malformed("a result does not say how many rows it has"))?;
-    Ok([vec![inline], elsewhere].concat())
 }
 
 /// At most `parts_max` runs of pieces, each with its rows.

@@ -35,15 +35,14 @@ pub(crate) fn rows_affected(data: &QueryData) -> Result<Option<u64>> {
     let counts = data.row_type.iter().enumerate();
     let counts = counts.filter(|(_, told)| told.name.to_lowercase().starts_with("number of rows"));
     let row = data.row_set.as_ref().and_then(|rows| rows.first());
-    let mut sum = 0_u64;
-    let mut counted = false;
+    let mut sum = None;
     for (index, _) in counts {
         let text = row.and_then(|row| row.get(index)).and_then(Option::as_deref);
         let count = text.and_then(|text| text.parse::<u64>().ok());
-        sum += count.ok_or_else(|| malformed("a count of changed rows is none"))?;
-        counted = true;
+        let all = count.and_then(|count| sum.unwrap_or(0_u64).checked_add(count));
+        sum = Some(all.ok_or_else(|| malformed("a count of changed rows is none"))?);
     }
-    Ok(counted.then_some(sum))
+    Ok(sum)
 }
 
 /// The answer of a statement that was asked for rows.
@@ -158,9 +157,15 @@ impl Columns {
     }
 }
 
-/// How many pieces a result has: the rows in the answer are the first, though there be none.
-pub(crate) fn pieces_of(data: &QueryData) -> u64 {
-    1 + data.chunks.len() as u64
+/// The rows that are promised in the answer itself, then those in each piece that lies elsewhere.
+pub(crate) fn rows_of_pieces(data: &QueryData) -> Result<Vec<u64>> {
+    let elsewhere: Vec<_> = data.chunks.iter().map(|chunk| chunk.row_count).collect();
+    let total = data.total.and_then(|total| u64::try_from(total).ok());
+    let total = total.ok_or_else(|| malformed("a result does not say how many rows it has"))?;
+    let inline = elsewhere.iter().try_fold(total, |left, rows| left.checked_sub(*rows));
+    let inline =
+        inline.ok_or_else(|| malformed("the pieces of a result have more rows than it"))?;
+    Ok([vec![inline], elsewhere].concat())
 }
 
 /// The rows in the answer, then those that lie elsewhere, as far as they are wanted; all of
@@ -184,10 +189,8 @@ pub(crate) async fn pieces(
     let mut first = Vec::new();
     if wanted.contains(&0) {
         first = inline(cx, columns, data, arrow).await?;
-        let inline_rows: u64 = first.iter().map(|batch| batch.num_rows() as u64).sum();
-        let elsewhere: u64 = data.chunks.iter().map(|chunk| chunk.row_count).sum();
-        let promised = data.total.and_then(|total| u64::try_from(total).ok());
-        all_there(inline_rows + elsewhere, promised)?;
+        let rows: usize = first.iter().map(RecordBatch::num_rows).sum();
+        all_there(rows as u64, rows_of_pieces(data)?.first().copied())?;
     }
     let links = Arc::new(Links::new(api, lane, columns, data, arrow)?);
     let chunk = |(source, told): (usize, &crate::protocol::ChunkData)| Chunk {

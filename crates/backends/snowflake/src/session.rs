@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use orbit_core::{Context, Error, ErrorKind, Result, Secret, WriteEffect};
-use orbit_http::{Kept, Renewing, Repeat};
+use orbit_http::{CancelOnDrop, Kept, Renewing, Repeat};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Request};
@@ -48,14 +48,30 @@ pub(crate) struct Session {
 /// A session and its successors. The shared lane runs any number of statements at once; one
 /// with a transaction belongs to whoever opened it.
 pub(crate) struct Lane {
-    session: Renewing<Session>,
+    session: Arc<Renewing<Session>>,
     in_transaction: AtomicBool,
+    /// Ends the session of a lane that nobody ends by name.
+    _end: Option<CancelOnDrop>,
 }
 
 impl Lane {
     /// A lane that signs in when it is first used.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { session: Renewing::default(), in_transaction: AtomicBool::new(false) })
+        let (session, in_transaction) = (Arc::default(), AtomicBool::new(false));
+        Arc::new(Self { session, in_transaction, _end: None })
+    }
+
+    /// The same for one statement: the session ends with the lane.
+    pub(crate) fn of_one(api: &Arc<Api>) -> Arc<Self> {
+        let session = Arc::new(Renewing::<Session>::default());
+        let (ending, of) = (Arc::clone(&session), Arc::clone(api));
+        let end = api.cancels.on_drop(async move {
+            if let Some(session) = ending.take().await {
+                session.end(&Context::builder().build(), &of).await;
+            }
+        });
+        let in_transaction = AtomicBool::new(false);
+        Arc::new(Self { session, in_transaction, _end: Some(end) })
     }
 
     /// Whether a transaction is open, which a new session would lose.

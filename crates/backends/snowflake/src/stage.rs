@@ -201,6 +201,7 @@ impl Stage {
             // The same file under the same name.
             repeat: Repeat::Always,
             repeat_parameter: None,
+            urgent: false,
             timeout: Duration::from_secs(self.connected.api.config.api_timeout),
             answer_bytes_max: ANSWER_BYTES_MAX,
         };

@@ -18,7 +18,9 @@ use crate::session::Lane;
 /// The service holds a question for up to 45 s, so waits matter only while it does not.
 const POLL: Backoff = Backoff { first: Duration::from_millis(250), max: Duration::from_secs(5) };
 /// A cancel that comes before its statement finds nothing, and is tried again after these.
-const CANCEL_WAITS_MS: [u64; 4] = [0, 300, 900, 2000];
+const CANCEL_WAITS_MS: &[u64] = &[0, 300, 900, 2000];
+/// One that comes after the answer finds nothing either, which is then the end of it.
+const CANCEL_ONCE_MS: &[u64] = &[0];
 
 /// A statement to run.
 #[derive(Debug, Default)]
@@ -66,9 +68,18 @@ pub(crate) async fn execute(
     api.check(cx)?;
     let request_id = Uuid::new_v4().to_string();
     let request = submission(cx, api, statement, &request_id)?;
-    let cancel = cancel_request(Arc::clone(api), Arc::clone(lane), request_id);
-    let mut guard = api.cancels.on_drop(cancel);
-    let mut envelope: Envelope<QueryData> = cx.run(api.ask(cx, lane, &request)).await?;
+    let cancel = |waits_ms| {
+        let id = request_id.clone();
+        api.cancels.on_drop(cancel_request(Arc::clone(api), Arc::clone(lane), id, waits_ms))
+    };
+    let mut guard = cancel(CANCEL_WAITS_MS);
+    let asked = cx.run(api.ask(cx, lane, &request)).await;
+    let mut envelope: Envelope<QueryData> = asked.inspect_err(|error| {
+        // It has not begun, and cancelling would show refused credentials once more.
+        if error.kind() == ErrorKind::Unauthenticated {
+            guard.disarm();
+        }
+    })?;
     let mut told = false;
     if let Some(id) = envelope.data.as_ref().and_then(|data| data.query_id.as_ref()) {
         cx.report(Event::Statement { id: id.clone() });
@@ -77,10 +88,10 @@ pub(crate) async fn execute(
     if let Some(url) = pending(&envelope)? {
         envelope = wait(cx, api, lane, url).await?;
     }
+    guard.disarm();
     let code = envelope.code();
     let data = envelope.data.unwrap_or_default();
     if envelope.success != Some(true) {
-        guard.disarm();
         let error = failure(&code, data.sql_state.as_deref(), envelope.message.as_deref());
         return Err(match data.query_id {
             Some(id) => error.with_context("statement", id),
@@ -90,7 +101,7 @@ pub(crate) async fn execute(
     if let (Some(id), false) = (&data.query_id, told) {
         cx.report(Event::Statement { id: id.clone() });
     }
-    Ok(Executed { data, guard })
+    Ok(Executed { data, guard: cancel(CANCEL_ONCE_MS) })
 }
 
 fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) -> Result<Request> {
@@ -123,6 +134,7 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
         parameters: vec![("requestId", request_id.to_owned())],
         body: body.into(),
         repeat: Repeat::WhenRefused,
+        urgent: false,
     })
 }
 
@@ -190,17 +202,28 @@ fn checked_id(id: &str) -> Result<&str> {
 }
 
 /// Cancels by request id, which works before the statement has an id of its own.
-async fn cancel_request(api: Arc<Api>, lane: Arc<Lane>, request_id: String) {
+async fn cancel_request(
+    api: Arc<Api>,
+    lane: Arc<Lane>,
+    request_id: String,
+    waits_ms: &'static [u64],
+) {
     // The caller is gone, so this belongs to nobody's context.
     let cx = Context::builder().build();
     let body = json!({ "requestId": request_id });
-    for wait_ms in CANCEL_WAITS_MS {
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        let request = Request::post("/queries/v1/abort-request", &body, Repeat::Always);
+    for wait_ms in waits_ms {
+        tokio::time::sleep(Duration::from_millis(*wait_ms)).await;
+        let request = Request::abort("/queries/v1/abort-request", &body);
         match api.ask::<IgnoredAny>(&cx, &lane, &request).await {
             Ok(envelope) if envelope.code() == NOT_RUNNING => {}
             Ok(_) => return,
-            Err(error) => tracing::debug!(%error, "a cancel failed"),
+            Err(error) => {
+                tracing::debug!(%error, "a cancel failed");
+                // Each further try would show refused credentials once more.
+                if error.kind() == ErrorKind::Unauthenticated {
+                    return;
+                }
+            }
         }
     }
 }
@@ -213,7 +236,7 @@ async fn cancel_request(api: Arc<Api>, lane: Arc<Lane>, request_id: String) {
 pub(crate) async fn cancel(cx: &Context, api: &Api, lane: &Lane, id: &str) -> Result<()> {
     let Ok(id) = checked_id(id) else { return Ok(()) };
     let path = format!("/queries/{id}/abort-request");
-    let request = Request::post(&path, &json!({}), Repeat::Always);
+    let request = Request::abort(&path, &json!({}));
     match api.ask::<IgnoredAny>(cx, lane, &request).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         answered => answered.map(drop),

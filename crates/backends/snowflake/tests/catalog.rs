@@ -32,6 +32,22 @@ fn shown(columns: &[&str], rows: Value, elsewhere: &[Value]) -> Answer {
     Answer { row_type: texts(columns), chunks, total, fields, ..Answer::default() }
 }
 
+/// The tables of a schema, page by page.
+async fn listed(stage: &Stage, page_size_max: Option<usize>) -> Vec<(String, TableKind)> {
+    let cx = Context::builder().build();
+    let parent = vec!["DB".to_owned(), "S".to_owned()];
+    let mut request = ListTables { parent, page_size_max, ..ListTables::default() };
+    let mut tables = Vec::new();
+    loop {
+        let page = stage.sql().list(&cx, request.clone()).await.unwrap();
+        tables.extend(page.tables.into_iter().map(|t| (t.name.table().to_owned(), t.kind)));
+        request.page = page.next_page;
+        if request.page.is_none() {
+            return tables;
+        }
+    }
+}
+
 #[tokio::test]
 async fn long_listings_come_in_pieces_and_leave_by_pages() {
     let stage = Stage::new().await;
@@ -39,21 +55,7 @@ async fn long_listings_come_in_pieces_and_leave_by_pages() {
     let elsewhere = [json!(["c", "MATERIALIZED_VIEW"]), json!(["a\"1", "EXTERNAL_TABLE"])];
     let objects = shown(&["name", "kind"], rows, &elsewhere);
     stage.responder.answer("SHOW TERSE OBJECTS*", objects);
-    let cx = Context::builder().build();
-    let mut request = ListTables {
-        parent: vec!["DB".to_owned(), "S".to_owned()],
-        page_size_max: Some(3),
-        ..ListTables::default()
-    };
-    let mut tables = Vec::new();
-    loop {
-        let page = stage.sql().list(&cx, request.clone()).await.unwrap();
-        tables.extend(page.tables.into_iter().map(|t| (t.name.table().to_owned(), t.kind)));
-        request.page = page.next_page;
-        if request.page.is_none() {
-            break;
-        }
-    }
+    let tables = listed(&stage, Some(3)).await;
     let kinds =
         [TableKind::View, TableKind::External, TableKind::Table, TableKind::MaterializedView];
     let names = ["B", "a\"1", "b", "c"].map(str::to_owned);
@@ -61,6 +63,24 @@ async fn long_listings_come_in_pieces_and_leave_by_pages() {
     let sent: Vec<_> =
         stage.responder.seen().statements.into_iter().map(|s| s["sqlText"].clone()).collect();
     assert_eq!(sent[1], "SHOW TERSE OBJECTS IN SCHEMA \"DB\".\"S\" LIMIT 10000 FROM 'b'");
+}
+
+#[tokio::test]
+async fn a_schema_of_more_tables_than_are_told_at_once() {
+    let stage = Stage::new().await;
+    // Whether the source begins with the name that it is given or after it.
+    for (from, rows) in [
+        ("", 0..10_000),
+        (" FROM 'T09999'", 9_999..19_999),
+        (" FROM 'T19998'", 19_999..29_999),
+        (" FROM 'T29998'", 29_998..30_000),
+    ] {
+        let rows: Value = rows.map(|i| json!([format!("T{i:05}"), "TABLE"])).collect();
+        let text = format!("SHOW TERSE OBJECTS IN SCHEMA \"DB\".\"S\" LIMIT 10000{from}");
+        stage.responder.answer(&text, shown(&["name", "kind"], rows, &[]));
+    }
+    let names: Vec<_> = listed(&stage, None).await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, (0..30_000).map(|i| format!("T{i:05}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use std::time::Duration;
 use common::scripted::{SELECT, Stage, connect, ids, numbers, pieces};
 use futures::StreamExt;
 use orbit_core::{Context, Error, ErrorKind, Query, Retry};
-use orbit_testkit::responders::{Answer, HttpReply, HttpRequest, gzip, ipc};
+use orbit_testkit::responders::{Answer, Snowflake, gzip, ipc};
+use orbit_testkit::servers::{HttpAnswer, HttpRequest};
 use serde_json::json;
 
 fn failed<T>(result: Result<T, Error>) -> (ErrorKind, Error) {
@@ -34,8 +35,8 @@ async fn pieces_come_in_order_the_first_rows_first() {
     stage.responder.answer(SELECT, answer);
     stage.responder.fault(move |request, _| {
         // Each third piece comes after those that follow it.
-        let index: usize = request.path.strip_prefix("/chunk/01-0/")?.parse().ok()?;
-        let reply = HttpReply::new(200, late[index].0.clone());
+        let index: usize = request.route().strip_prefix("/chunk/01-0/")?.parse().ok()?;
+        let reply = HttpAnswer::new(200, late[index].0.clone());
         index.is_multiple_of(3).then(|| reply.after(Duration::from_millis(30)))
     });
     assert_eq!(stage.ids().await.unwrap(), all);
@@ -132,8 +133,8 @@ async fn a_piece_whose_connection_breaks_is_fetched_again() {
     let body = answer.chunks[1].0.clone();
     stage.responder.answer(SELECT, answer);
     stage.responder.fault(move |request, before| {
-        (request.path == "/chunk/01-0/1" && before == 0)
-            .then(|| HttpReply::new(200, body.clone()).cut_at(100))
+        (request.route() == "/chunk/01-0/1" && before == 0)
+            .then(|| HttpAnswer::new(200, body.clone()).cut_at(100))
     });
     assert_eq!(stage.ids().await.unwrap(), (0..30).collect::<Vec<_>>());
 }
@@ -159,7 +160,7 @@ async fn refused_links_end_it() {
     stage.responder.answer(SELECT, pieces(0, &[10]));
     stage.responder.fault(|request, _| {
         let page = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
-        request.path.starts_with("/chunk/").then(|| HttpReply::new(403, page))
+        request.route().starts_with("/chunk/").then(|| HttpAnswer::new(403, page))
     });
     let (kind, error) = failed(stage.ids().await);
     assert_eq!(kind, ErrorKind::PermissionDenied, "{error}");
@@ -175,6 +176,14 @@ async fn no_rows_keep_their_columns() {
     let stream = stage.query(&Context::builder().build()).await.unwrap();
     assert_eq!(stream.schema().field(0).name(), "ID");
     assert!(ids(stream).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_result_says_how_many_rows_it_has() {
+    let stage = Stage::new().await;
+    let fields = json!({ "total": null });
+    stage.responder.answer(SELECT, Answer { fields, ..pieces(3, &[5]) });
+    assert_eq!(failed(stage.ids().await).0, ErrorKind::DataInvalid);
 }
 
 #[tokio::test]
@@ -198,9 +207,9 @@ async fn two_thousand_columns() {
 fn at_first(
     path: &'static str,
     times: usize,
-    reply: impl Fn() -> HttpReply + Send + Sync + 'static,
-) -> impl Fn(&HttpRequest, usize) -> Option<HttpReply> + Send + Sync + 'static {
-    move |request, before| (request.path == path && before < times).then(&reply)
+    reply: impl Fn() -> HttpAnswer + Send + Sync + 'static,
+) -> impl Fn(&HttpRequest, usize) -> Option<HttpAnswer> + Send + Sync + 'static {
+    move |request, before| (request.route() == path && before < times).then(&reply)
 }
 
 const QUERY: &str = "/queries/v1/query-request";
@@ -216,7 +225,7 @@ async fn waited_out(status: u16, name: &'static str, value: String, least_ms: u6
     let stage = Stage::new().await;
     stage.responder.answer(SELECT, pieces(3, &[]));
     let said = value.clone();
-    let reply = move || HttpReply::new(status, "").with_header(name, said.clone());
+    let reply = move || HttpAnswer::new(status, "").with(name, said.clone());
     stage.responder.fault(at_first(QUERY, 1, reply));
     let begun = std::time::Instant::now();
     assert_eq!(stage.ids().await.unwrap(), [0, 1, 2]);
@@ -249,7 +258,7 @@ async fn storms_are_waited_out_in_every_form() {
 async fn endless_storms_end_in_an_error() {
     for (value, sent) in [("0", 4), ("3600", 1)] {
         let stage = Stage::new().await;
-        let reply = move || HttpReply::new(429, "").with_header("retry-after", value);
+        let reply = move || HttpAnswer::new(429, "").with("retry-after", value);
         stage.responder.fault(at_first(QUERY, usize::MAX, reply));
         let (kind, error) = failed(stage.ids().await);
         assert_eq!((kind, error.retry()), (ErrorKind::RateLimited, Retry::Exhausted), "{error}");
@@ -259,7 +268,7 @@ async fn endless_storms_end_in_an_error() {
 
 #[tokio::test]
 async fn what_may_have_begun_is_not_sent_again() {
-    let replies = [HttpReply::new(502, ""), HttpReply::new(200, "{\"data\": {}}").cut_at(4)];
+    let replies = [HttpAnswer::new(502, ""), HttpAnswer::new(200, "{\"data\": {}}").cut_at(4)];
     for reply in replies {
         let stage = Stage::new().await;
         stage.responder.answer(SELECT, pieces(3, &[]));
@@ -272,7 +281,7 @@ async fn what_may_have_begun_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_login_page_is_no_answer() {
-    let page = || HttpReply::new(200, "<!doctype html><title>Sign in</title>");
+    let page = || HttpAnswer::new(200, "<!doctype html><title>Sign in</title>");
     for path in [QUERY, "/queries/01-0/result"] {
         let stage = Stage::new().await;
         stage.responder.answer(SELECT, Answer { polls: 2, ..pieces(3, &[]) });
@@ -281,7 +290,7 @@ async fn a_login_page_is_no_answer() {
         assert_eq!(kind, ErrorKind::Unavailable, "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("proxy")), "{error}");
     }
-    let responder = orbit_testkit::responders::Snowflake::start().await.unwrap();
+    let responder = Snowflake::start().await.unwrap();
     responder.fault(move |_, _| Some(page()));
     let (kind, _) = failed(connect(responder.port(), &[("password", "x".to_owned())]).await);
     assert_eq!(kind, ErrorKind::Unavailable);
@@ -290,7 +299,7 @@ async fn a_login_page_is_no_answer() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let stage = Stage::new().await;
-    let reply = || HttpReply::new(302, "").with_header("location", "http://127.0.0.1:1/");
+    let reply = || HttpAnswer::new(302, "").with("location", "http://127.0.0.1:1/");
     stage.responder.fault(at_first(QUERY, 1, reply));
     assert_eq!(failed(stage.ids().await).0, ErrorKind::Unavailable);
 }
@@ -301,7 +310,7 @@ async fn results_elsewhere_are_not_asked_for_with_our_token() {
     let reply = || {
         let data = json!({ "queryId": "01-0", "getResultUrl": "http://localhost:1/steal" });
         let body = json!({ "data": data, "code": "333333", "success": true });
-        HttpReply::new(200, body.to_string())
+        HttpAnswer::new(200, body.to_string())
     };
     stage.responder.fault(at_first(QUERY, 1, reply));
     assert_eq!(failed(stage.ids().await).0, ErrorKind::DataInvalid);
@@ -319,7 +328,7 @@ async fn a_service_that_goes_while_it_is_asked_is_an_error() {
         while responder.seen().count("/queries/01-0/result") == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        responder.fault(|_, _| Some(HttpReply::new(502, "")));
+        responder.fault(|_, _| Some(HttpAnswer::new(502, "")));
     };
     let (answered, ()) = tokio::join!(running, gone);
     let (kind, error) = failed(answered);
@@ -336,10 +345,10 @@ async fn wrong_credentials_and_names_are_told_apart() {
         ("390201", ErrorKind::PermissionDenied),
     ];
     for (code, kind) in cases {
-        let responder = orbit_testkit::responders::Snowflake::start().await.unwrap();
+        let responder = Snowflake::start().await.unwrap();
         responder.fault(move |_, _| {
             let body = json!({ "data": null, "code": code, "message": "no", "success": false });
-            Some(HttpReply::new(200, body.to_string()))
+            Some(HttpAnswer::new(200, body.to_string()))
         });
         let own = [("password", "x".to_owned())];
         let (got, error) = failed(connect(responder.port(), &own).await);
@@ -347,8 +356,8 @@ async fn wrong_credentials_and_names_are_told_apart() {
         assert_eq!(error.vendor_code(), Some(code));
         assert_eq!(responder.seen().requests.len(), 1, "a wrong password is sent once");
     }
-    let responder = orbit_testkit::responders::Snowflake::start().await.unwrap();
-    responder.fault(|_, _| Some(HttpReply::new(403, "<html>Forbidden</html>")));
+    let responder = Snowflake::start().await.unwrap();
+    responder.fault(|_, _| Some(HttpAnswer::new(403, "<html>Forbidden</html>")));
     let (_, error) = failed(connect(responder.port(), &[("password", "x".to_owned())]).await);
     assert!(error.hint().is_some_and(|hint| hint.contains("account")), "{error}");
 }

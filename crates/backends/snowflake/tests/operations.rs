@@ -22,7 +22,8 @@ use orbit_core::{
     BatchStream, Context, Effect, ErrorKind, Insert, InsertMode, Partition, PartitionRead,
     PartitionSource, Partitions, Query, Result, TableName, WriteEffect,
 };
-use orbit_testkit::responders::{Answer, HttpReply, Snowflake};
+use orbit_testkit::responders::{Answer, Snowflake};
+use orbit_testkit::servers::HttpAnswer;
 use serde_json::{Value, json};
 
 fn cx() -> Context {
@@ -65,17 +66,34 @@ async fn a_result_is_read_by_the_statements_id() {
     let stage = Stage::new().await;
     stage.responder.answer(SELECT, pieces(7, &[10]));
     let schema = stage.query(&cx()).await.unwrap().schema();
-    let read = |id: &str, pieces| {
+    let counted = |id: &str, pieces, rows| {
         let source = PartitionSource::Statement { id: id.to_owned(), pieces };
-        let partition = Partition { source, rows: None };
+        let partition = Partition { source, rows };
         PartitionRead { schema: Arc::clone(&schema), partition }
     };
+    let read = |id: &str, pieces| counted(id, pieces, None);
     let whole = stage.sql().read_partition(&cx(), read("01-0", 0..u64::MAX)).await.unwrap();
     assert_eq!(ids(whole).await.unwrap().len(), 17);
+    let other = stage.sql().read_partition(&cx(), counted("01-0", 1..2, Some(11))).await;
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Truncated, "the pieces are not those");
     for (id, pieces) in [("01-9", 0..1), ("01-0", 2..3), ("../../session", 0..1)] {
         let error = stage.sql().read_partition(&cx(), read(id, pieces)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_session_that_a_statement_may_change_is_not_shared() {
+    let stage = Stage::new().await;
+    stage.responder.answer("DELETE*", texts(&["number of rows deleted"], &json!([["2"]])));
+    stage.responder.answer("CREATE*", texts(&["status"], &json!([["done"]])));
+    for (text, sessions) in [("DELETE FROM t", 1), ("CREATE SCHEMA s", 2), ("DELETE FROM t", 2)] {
+        let query = Query::statement(text, Effect::Write);
+        drop(stage.sql().query(&cx(), query).await.unwrap());
+        assert_eq!(stage.responder.seen().logins.len(), sessions, "{text}");
+    }
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().logouts, 2);
 }
 
 const SCRIPT: &str = "UPDATE t SET x = 1; SELECT id FROM numbers; INSERT INTO t SELECT 1;";
@@ -177,12 +195,11 @@ async fn taking(place: impl Fn(u16) -> Value, loaded: &str) -> (Stage, Files) {
     let seen = Arc::clone(&files);
     stage.responder.fault(move |request, _| {
         (request.method == "PUT").then(|| {
-            let of = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
+            let of = |name: &str| request.header(name).unwrap_or_default().to_owned();
             let shown = format!("{} {}", of("authorization"), of("x-ms-blob-type"));
-            let path = format!("{}?{}", request.path, request.query);
-            let file = (shown.trim().to_owned(), request.body.to_vec());
-            seen.lock().unwrap().insert(path, file);
-            HttpReply::new(200, "")
+            let file = (shown.trim().to_owned(), request.body.clone());
+            seen.lock().unwrap().insert(request.path.clone(), file);
+            HttpAnswer::new(200, "")
         })
     });
     (stage, files)
@@ -230,7 +247,7 @@ async fn rows_go_through_a_stage_of_each_store() {
     type Place = fn(u16) -> Value;
     let stores: [(Place, &str, &str); 3] = [
         (signed, "/bucket/signed?X-Goog-Signature=canary", ""),
-        (lent, "/bucket/x/000001.csv.gz?", "Bearer lent"),
+        (lent, "/bucket/x/000001.csv.gz", "Bearer lent"),
         (azure, "/container/x/000001.csv.gz?sig=lent", "BlockBlob"),
     ];
     for (place, path, shown) in stores {
@@ -266,6 +283,17 @@ async fn a_copy_that_left_rows_out_is_taken_back() {
     assert_eq!(error.write_effect(), Some(WriteEffect::None));
     assert!(!sent(&stage).contains(&"COMMIT".to_owned()));
     assert_eq!(stage.responder.seen().logouts, 1, "its session ended, which rolls back");
+}
+
+#[tokio::test]
+async fn a_table_that_may_have_been_made_is_told() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        request.route().ends_with("query-request").then(|| HttpAnswer::new(502, ""))
+    });
+    let error = insert(&stage, InsertMode::Create).await.unwrap_err();
+    let told = (error.kind(), error.write_effect());
+    assert_eq!(told, (ErrorKind::Unavailable, Some(WriteEffect::Unknown)), "{error}");
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use std::time::Duration;
 use common::scripted::{SELECT, Stage, pieces};
 use futures::StreamExt;
 use orbit_core::{Context, Effect, ErrorKind, Query, Reporter, Tally};
-use orbit_testkit::responders::{Answer, HttpReply};
+use orbit_testkit::responders::Answer;
+use orbit_testkit::servers::{HttpAnswer, HttpRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,7 @@ async fn a_session_that_cannot_be_renewed_is_opened_anew() {
     stage.responder.expire_sessions();
     stage.responder.fault(|request, _| {
         let body = json!({ "data": null, "code": "390114", "message": "ended", "success": false });
-        (request.path == RENEWAL).then(|| HttpReply::new(200, body.to_string()))
+        (request.route() == RENEWAL).then(|| HttpAnswer::new(200, body.to_string()))
     });
     assert_eq!(stage.ids().await.unwrap().len(), 3);
     assert_eq!(stage.responder.seen().logins.len(), 2);
@@ -53,8 +54,8 @@ async fn sessions_that_are_all_refused_end_in_an_error() {
         let stage = Stage::new().await;
         stage.responder.fault(move |request, _| {
             let body = json!({ "data": null, "code": "390112", "message": "x", "success": false });
-            let query = request.path.starts_with("/queries/");
-            query.then(|| HttpReply::new(status, body.to_string()))
+            let query = request.route().starts_with("/queries/");
+            query.then(|| HttpAnswer::new(status, body.to_string()))
         });
         let error = stage.ids().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
@@ -85,8 +86,8 @@ async fn a_session_that_is_revoked_while_a_statement_runs() {
         stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[5]) });
         stage.responder.fault(move |request, before| {
             let body = json!({ "data": null, "code": "390111", "message": "x", "success": false });
-            let asked = request.path == "/queries/01-0/result" && before < revoked;
-            asked.then(|| HttpReply::new(401, body.to_string()))
+            let asked = request.route() == "/queries/01-0/result" && before < revoked;
+            asked.then(|| HttpAnswer::new(401, body.to_string()))
         });
         let answered = stage.ids().await;
         let seen = stage.responder.seen();
@@ -139,8 +140,8 @@ async fn a_caller_who_goes_while_it_runs() {
 async fn a_caller_who_goes_before_the_first_answer() {
     let stage = Stage::new().await;
     stage.responder.fault(|request, _| {
-        let submit = request.path.ends_with("query-request");
-        submit.then(|| HttpReply::new(200, "{}").after(Duration::from_secs(60)))
+        let submit = request.route().ends_with("query-request");
+        submit.then(|| HttpAnswer::new(200, "{}").after(Duration::from_secs(60)))
     });
     let token = CancellationToken::new();
     let cx = Context::builder().cancellation(token.clone()).build();
@@ -172,8 +173,8 @@ async fn a_cancel_that_comes_too_early_is_sent_again() {
     stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
     stage.responder.fault(|request, before| {
         let body = json!({ "data": null, "code": "000605", "message": "x", "success": false });
-        let early = request.path.ends_with("abort-request") && before == 0;
-        early.then(|| HttpReply::new(200, body.to_string()))
+        let early = request.route().ends_with("abort-request") && before == 0;
+        early.then(|| HttpAnswer::new(200, body.to_string()))
     });
     let cx = Context::builder().timeout(Duration::from_millis(200)).build();
     let error = stage.query(&cx).await.unwrap_err();
@@ -181,6 +182,78 @@ async fn a_cancel_that_comes_too_early_is_sent_again() {
     stage.datasource.close().await.unwrap();
     let id = request_id(&stage);
     assert_eq!(stage.responder.seen().aborted, [id.clone(), id]);
+}
+
+/// The service has nothing to cancel.
+fn nothing_runs(request: &HttpRequest) -> Option<HttpAnswer> {
+    let body = json!({ "data": null, "code": "000605", "message": "x", "success": false });
+    let asked = request.route().ends_with("abort-request");
+    asked.then(|| HttpAnswer::new(200, body.to_string()))
+}
+
+#[tokio::test]
+async fn what_has_answered_is_cancelled_once() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[10; 50]));
+    stage.responder.fault(|request, _| nothing_runs(request));
+    let mut stream = stage.query(&Context::builder().build()).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().aborted.len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancel_waits_for_no_other_request() {
+    let stage = Stage::with(&[("connection_pool_size", "1".to_owned())]).await;
+    stage.responder.fault(|request, _| {
+        let submit = request.route().ends_with("query-request");
+        submit.then(|| HttpAnswer::new(200, "{}").after(Duration::from_secs(60)))
+    });
+    let cx = Context::builder().build();
+    let (first, second) = (stage.query(&cx), stage.query(&cx));
+    tokio::pin!(second);
+    let both = async { tokio::join!(first, second.as_mut()) };
+    assert!(tokio::time::timeout(Duration::from_millis(200), both).await.is_err());
+    let waits = tokio::time::timeout(Duration::from_secs(3), second);
+    let (waited, aborted) = tokio::join!(waits, aborted(&stage));
+    assert!(waited.is_err(), "the second statement took the first one's turn");
+    assert_eq!(aborted, [request_id(&stage)]);
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_shown_once() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, before| {
+        let code = match request.route() {
+            "/session/v1/login-request" if before > 0 => "390100",
+            "/session" => return None,
+            _ => "390111",
+        };
+        let body = json!({ "data": null, "code": code, "message": "x", "success": false });
+        Some(HttpAnswer::new(200, body.to_string()))
+    });
+    assert_eq!(stage.ids().await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().count("/session/v1/login-request"), 2);
+}
+
+#[tokio::test]
+async fn closing_waits_for_callers_who_are_going() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(3, &[10; 50]));
+    let stream = stage.query(&Context::builder().build()).await.unwrap();
+    // Aborted, it drops the stream only when the runtime comes to it.
+    let caller = tokio::spawn(async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    });
+    tokio::task::yield_now().await;
+    caller.abort();
+    stage.datasource.close().await.unwrap();
+    let requests = stage.responder.seen().requests;
+    let at = |path: &str| requests.iter().position(|line| line.contains(path));
+    assert!(at("abort-request").is_some_and(|cancel| Some(cancel) < at("delete=true")));
 }
 
 #[tokio::test]

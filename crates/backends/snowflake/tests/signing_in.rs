@@ -24,7 +24,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use common::scripted::{SELECT, connect, ids, pieces, settings_of};
 use orbit_core::{Context, Effect, Entry, ErrorKind, Origin, Query, Settings, Sources, Value};
 use orbit_snowflake::BACKEND;
-use orbit_testkit::responders::{Answer, HttpReply, HttpServer, Snowflake};
+use orbit_testkit::responders::{Answer, Snowflake};
+use orbit_testkit::servers::{HttpAnswer, HttpServer};
 use pkcs8::der::pem::LineEnding;
 use serde_json::json;
 
@@ -138,13 +139,13 @@ async fn tokens_are_shown_as_what_they_are() {
 
 /// A service that gives out tokens.
 async fn token_service() -> HttpServer {
-    let server = HttpServer::start(|request| async move {
+    let server = HttpServer::start(|request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         if !body.contains("grant_type=client_credentials") {
-            return HttpReply::new(400, body);
+            return HttpAnswer::new(400, body);
         }
         let answer = json!({ "access_token": "canary-oauth-answer", "expires_in": 600 });
-        HttpReply::new(200, answer.to_string())
+        HttpAnswer::new(200, answer.to_string())
     });
     server.await.unwrap()
 }
@@ -210,8 +211,8 @@ async fn a_token_that_was_revoked_is_asked_for_anew_once() {
         let responder = Snowflake::start().await.unwrap();
         responder.fault(move |request, before| {
             let body = json!({ "data": null, "code": "390303", "message": "x", "success": false });
-            let login = request.path.ends_with("login-request") && before < refused;
-            login.then(|| HttpReply::new(200, body.to_string()))
+            let login = request.route().ends_with("login-request") && before < refused;
+            login.then(|| HttpAnswer::new(200, body.to_string()))
         });
         let block = [("token_url", url.as_str()), ("client_id", "c"), ("client_secret", "s")];
         let settings = with_block(responder.port(), &[], "oauth", &block);
@@ -298,7 +299,7 @@ async fn use_it(own: &[(&'static str, String)], told: &Told) -> Vec<serde_json::
     responder.expire_sessions();
     ids(sql.query(&cx, query()).await.unwrap()).await.unwrap();
     responder.fault(|request, _| {
-        request.path.starts_with("/chunk/").then(|| HttpReply::new(200, "broken").cut_at(3))
+        request.route().starts_with("/chunk/").then(|| HttpAnswer::new(200, "broken").cut_at(3))
     });
     let broken = ids(sql.query(&cx, query()).await.unwrap()).await.unwrap_err();
     let refused =

@@ -66,7 +66,7 @@ impl Upload {
         let request = Write { key: key.to_owned(), condition, body, size_hint_bytes: None };
         let of_write = Arc::clone(store);
         let write = async move { cx.run(of_write.files()?.write(&cx, request)).await };
-        let written = Some(AbortOnDropHandle::new(session.workers.spawn(write)));
+        let written = Some(session.workers.start(write));
         Ok(Self { pieces, written, store: Arc::clone(store), key: key.to_owned() })
     }
 

@@ -8,8 +8,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// The cancels of one datasource that are under way.
+/// The cancels of one datasource: those that are under way, and those that may still come.
 #[derive(Debug, Clone)]
 pub struct Cancels {
     runtime: Handle,
@@ -25,10 +26,11 @@ impl Cancels {
 
     /// A guard that starts `cancel` when it is dropped, unless the work has ended by then.
     pub fn on_drop(&self, cancel: impl Future<Output = ()> + Send + 'static) -> CancelOnDrop {
-        CancelOnDrop { cancel: Mutex::new(Some(cancel.boxed())), cancels: self.clone() }
+        let cancel = Mutex::new(Some(cancel.boxed()));
+        CancelOnDrop { cancel, cancels: self.clone(), _awaited: self.tasks.token() }
     }
 
-    /// Waits until all that have been started are done, but no longer than `limit`.
+    /// Waits until no guard is left and all cancels are done, but no longer than `limit`.
     pub async fn finish(&self, limit: Duration) {
         self.tasks.close();
         if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
@@ -43,6 +45,8 @@ pub struct CancelOnDrop {
     // Never locked by two; it makes the guard one that threads may share.
     cancel: Mutex<Option<BoxFuture<'static, ()>>>,
     cancels: Cancels,
+    // A task that is aborted drops its guard some time later, when its datasource may be closing.
+    _awaited: TaskTrackerToken,
 }
 
 impl CancelOnDrop {

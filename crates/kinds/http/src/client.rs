@@ -12,7 +12,7 @@ use governor::{Quota, RateLimiter};
 use orbit_core::{Context, Error, ErrorKind, Event, Result, Retry};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Method, NoProxy, Proxy, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use crate::answer::Answer;
@@ -67,6 +67,8 @@ pub struct Call {
     pub repeat: Repeat,
     /// The query parameter that counts repeats, if the service wants to know.
     pub repeat_parameter: Option<&'static str>,
+    /// It waits neither for its turn nor for the rate: it stops work that others wait for.
+    pub urgent: bool,
     /// How long one attempt may take, its body included.
     pub timeout: Duration,
     /// The longest answer that is read.
@@ -118,7 +120,7 @@ impl Client {
         })?;
         Ok(Self {
             http,
-            at_once: Semaphore::new(options.requests_at_once_max.max(1)),
+            at_once: Semaphore::new(options.requests_at_once_max.clamp(1, Semaphore::MAX_PERMITS)),
             rate: options.requests_per_s_max.map(|n| RateLimiter::direct(Quota::per_second(n))),
             retry: options.retry,
         })
@@ -153,10 +155,10 @@ impl Client {
     }
 
     async fn attempt(&self, cx: &Context, call: &Call, number: u32) -> Result<Answer, Failed> {
-        let permit = self.at_once.acquire().await;
-        if let Some(rate) = &self.rate {
-            rate.until_ready().await;
-        }
+        let permit = match call.urgent {
+            true => None,
+            false => self.turn().await,
+        };
         cx.report(Event::Requests(1));
         let begun = Instant::now();
         let exchange = self.exchange(cx, call, number);
@@ -170,6 +172,14 @@ impl Client {
             Ok(answer) => call.judge(answer),
             Err(failed) => Err(failed),
         }
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.at_once.acquire().await.ok();
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
+        }
+        permit
     }
 
     async fn exchange(&self, cx: &Context, call: &Call, number: u32) -> Result<Answer, Failed> {

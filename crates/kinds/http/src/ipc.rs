@@ -17,7 +17,7 @@ use orbit_core::{Error, ErrorKind, Result};
 /// What stands before the length of a message.
 const CONTINUATION: u32 = u32::MAX;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// More than this is not reserved for content whose length is only guessed.
+/// More than this is not reserved for content whose length is only told.
 const RESERVE_BYTES_MAX: usize = 64 << 20;
 
 /// One IPC stream.
@@ -37,8 +37,7 @@ pub fn inflate(bytes: Bytes, bytes_max: usize) -> Result<Bytes> {
     if !bytes.starts_with(&GZIP) {
         return Ok(bytes);
     }
-    let reserve = bytes.len().saturating_mul(4).min(RESERVE_BYTES_MAX).min(bytes_max);
-    let mut content = Vec::with_capacity(reserve);
+    let mut content = Vec::with_capacity(told_length(&bytes).min(RESERVE_BYTES_MAX).min(bytes_max));
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     MultiGzDecoder::new(bytes.as_ref()).take(limit).read_to_end(&mut content).map_err(|e| {
         Error::new(ErrorKind::DataInvalid, "a compressed answer is cut or corrupt").with_source(e)
@@ -48,6 +47,11 @@ pub fn inflate(bytes: Bytes, bytes_max: usize) -> Result<Bytes> {
             .with_context("limit_bytes", bytes_max.to_string()));
     }
     Ok(content.into())
+}
+
+/// How long the content says that it is: by the last four bytes, if it is of one piece.
+fn told_length(gzip: &[u8]) -> usize {
+    gzip.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
 }
 
 /// Decodes an IPC stream without copying its buffers. Every field is taken as nullable, since

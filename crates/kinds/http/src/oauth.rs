@@ -129,6 +129,7 @@ impl Oauth {
             headers,
             repeat: Repeat::WhenRefused,
             repeat_parameter: None,
+            urgent: false,
             timeout: self.timeout,
             answer_bytes_max: TOKEN_BYTES_MAX,
         })

@@ -54,6 +54,7 @@ async fn get(client: &Client, url: &str) -> Result<Answer> {
         body: Bytes::new(),
         repeat: Repeat::Always,
         repeat_parameter: None,
+        urgent: false,
         timeout: Duration::from_secs(5),
         answer_bytes_max: 1 << 20,
     };

@@ -164,14 +164,13 @@ impl State {
         }
         let size = object.bytes.len();
         let answer = match request.header("range").and_then(|header| range_of(header, size)) {
-            None => HttpAnswer::new(200, object.bytes.to_vec()),
+            None => HttpAnswer::new(200, object.bytes.clone()),
             Some(range) => {
                 let told = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-                let part = object.bytes.slice(range).to_vec();
-                HttpAnswer::new(206, part).with("content-range", &told)
+                HttpAnswer::new(206, object.bytes.slice(range)).with("content-range", told)
             }
         };
-        answer.with("etag", &tag).with("last-modified", MODIFIED)
+        answer.with("etag", tag).with("last-modified", MODIFIED)
     }
 }
 

@@ -2,9 +2,7 @@
 //! documentation and open clients tell it. Tables and reports call them ours.
 
 mod bucket;
-mod http;
 mod snowflake;
 
 pub use bucket::{Bucket, BucketRequest};
-pub use http::{HttpReply, HttpRequest, HttpServer};
 pub use snowflake::{Answer, Seen, Snowflake, gzip, ipc};

@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::http::{HttpReply, HttpRequest, HttpServer};
+use crate::servers::{HttpAnswer, HttpRequest, HttpServer, ServerError};
 
 /// How compressed bytes begin.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -67,7 +67,7 @@ impl Seen {
 
 /// Answers in place of the protocol; none lets the protocol answer. It is given how many
 /// requests came before to the same path.
-type Fault = Box<dyn Fn(&HttpRequest, usize) -> Option<HttpReply> + Send + Sync>;
+type Fault = Box<dyn Fn(&HttpRequest, usize) -> Option<HttpAnswer> + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -92,15 +92,12 @@ impl Snowflake {
     /// Starts it without any answer.
     ///
     /// # Errors
-    /// When no port can be had.
-    pub async fn start() -> io::Result<Self> {
+    /// `Failed` when no port is to be had.
+    pub async fn start() -> Result<Self, ServerError> {
         let state = Shared::default();
         let shared = Arc::clone(&state);
-        let server = HttpServer::start(move |request| {
-            let shared = Arc::clone(&shared);
-            async move { respond(&shared, &request) }
-        });
-        Ok(Self { server: server.await?, state })
+        let server = HttpServer::start(move |request| respond(&shared, request)).await?;
+        Ok(Self { server, state })
     }
 
     /// The port on 127.0.0.1, for plain HTTP.
@@ -116,7 +113,7 @@ impl Snowflake {
     /// Answers some requests itself.
     pub fn fault(
         &self,
-        fault: impl Fn(&HttpRequest, usize) -> Option<HttpReply> + Send + Sync + 'static,
+        fault: impl Fn(&HttpRequest, usize) -> Option<HttpAnswer> + Send + Sync + 'static,
     ) {
         lock(&self.state).fault = Some(Box::new(fault));
     }
@@ -141,19 +138,18 @@ fn lock(state: &Shared) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn respond(shared: &Shared, request: &HttpRequest) -> HttpReply {
+fn respond(shared: &Shared, request: &HttpRequest) -> HttpAnswer {
     let mut state = lock(shared);
-    let before = state.seen.count(&request.path);
-    let line = format!("{} {}?{}", request.method, request.path, request.query);
-    state.seen.requests.push(line);
+    let before = state.seen.count(request.route());
+    state.seen.requests.push(format!("{} {}", request.method, request.path));
     if let Some(reply) = state.fault.as_ref().and_then(|fault| fault(request, before)) {
-        if request.path.ends_with("abort-request") {
+        if request.route().ends_with("abort-request") {
             state.abort(request);
         }
         return reply;
     }
     let body = body(request);
-    match request.path.as_str() {
+    match request.route() {
         "/session/v1/login-request" => {
             state.seen.logins.push(body["data"].clone());
             success(&json!({ "token": state.session(), "masterToken": "master-canary" }))
@@ -171,17 +167,17 @@ fn respond(shared: &Shared, request: &HttpRequest) -> HttpReply {
         }
         "/queries/v1/query-request" => {
             state.seen.statements.push(body.clone());
-            let host = request.headers.get("host").cloned().unwrap_or_default();
-            state.statement(body["sqlText"].as_str().unwrap_or_default(), &host)
+            let host = request.header("host").unwrap_or_default();
+            state.statement(body["sqlText"].as_str().unwrap_or_default(), host)
         }
         path if path.ends_with("abort-request") => {
             state.abort(request);
             success(&Value::Null)
         }
         path => {
-            let host = request.headers.get("host").cloned().unwrap_or_default();
+            let host = request.header("host").unwrap_or_default();
             let id = path.split('/').nth(2).unwrap_or_default().to_owned();
-            state.result(&id, &host)
+            state.result(&id, host)
         }
     }
 }
@@ -192,7 +188,7 @@ impl State {
     }
 
     fn knows(&self, request: &HttpRequest) -> bool {
-        let shown = request.headers.get("authorization");
+        let shown = request.header("authorization");
         shown.is_some_and(|shown| shown.contains(&format!("\"{}\"", self.session())))
     }
 
@@ -201,7 +197,7 @@ impl State {
         match body["requestId"].as_str() {
             Some(id) => self.seen.aborted.push(id.to_owned()),
             None => {
-                let id = request.path.split('/').nth(2).unwrap_or_default();
+                let id = request.route().split('/').nth(2).unwrap_or_default();
                 self.seen.aborted_statements.push(id.to_owned());
             }
         }
@@ -216,7 +212,7 @@ impl State {
         known.find(|(_, (known, _))| fits(known)).map(|(index, (_, answer))| (index, answer))
     }
 
-    fn statement(&mut self, text: &str, host: &str) -> HttpReply {
+    fn statement(&mut self, text: &str, host: &str) -> HttpAnswer {
         let Some((index, answer)) = self.find(text) else {
             return failure(
                 "001003",
@@ -229,7 +225,7 @@ impl State {
         self.result(&id, host)
     }
 
-    fn result(&mut self, id: &str, host: &str) -> HttpReply {
+    fn result(&mut self, id: &str, host: &str) -> HttpAnswer {
         let index = id.strip_prefix("01-").and_then(|index| index.parse::<usize>().ok());
         let Some(answer) = index.and_then(|index| self.answers.values().nth(index)).cloned() else {
             return failure("000709", "the statement was not found", &json!({"sqlState": "02000"}));
@@ -276,23 +272,23 @@ impl State {
         data
     }
 
-    fn chunk(&self, request: &HttpRequest) -> HttpReply {
+    fn chunk(&self, request: &HttpRequest) -> HttpAnswer {
         let generation = request.parameter("generation").and_then(|g| g.parse().ok());
         if generation != Some(self.links) {
             let page = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
-            return HttpReply::new(403, page).with_header("content-type", "application/xml");
+            return HttpAnswer::new(403, page).with("content-type", "application/xml");
         }
-        let mut parts = request.path.split('/').skip(2);
+        let mut parts = request.route().split('/').skip(2);
         let id = parts.next().and_then(|id| id.strip_prefix("01-")?.parse::<usize>().ok());
         let index = parts.next().and_then(|index| index.parse::<usize>().ok());
         let answer = id.and_then(|id| self.answers.values().nth(id));
         match answer.zip(index).and_then(|(answer, index)| answer.chunks.get(index)) {
             // As the stores tell it, and some clients need to hear.
             Some((body, _)) if body.starts_with(&GZIP) => {
-                HttpReply::new(200, body.clone()).with_header("content-encoding", "gzip")
+                HttpAnswer::new(200, body.clone()).with("content-encoding", "gzip")
             }
-            Some((body, _)) => HttpReply::new(200, body.clone()),
-            None => HttpReply::new(404, ""),
+            Some((body, _)) => HttpAnswer::new(200, body.clone()),
+            None => HttpAnswer::new(404, ""),
         }
     }
 }
@@ -300,22 +296,22 @@ impl State {
 /// What was sent, which some clients compress.
 fn body(request: &HttpRequest) -> Value {
     let mut plain = Vec::new();
-    let body = match flate2::read::GzDecoder::new(request.body.as_ref()).read_to_end(&mut plain) {
+    let body = match flate2::read::GzDecoder::new(request.body.as_slice()).read_to_end(&mut plain) {
         Ok(_) => &plain,
-        Err(_) => request.body.as_ref(),
+        Err(_) => &request.body,
     };
     serde_json::from_slice(body).unwrap_or_default()
 }
 
-fn success(data: &Value) -> HttpReply {
+fn success(data: &Value) -> HttpAnswer {
     let body = json!({ "data": data, "code": null, "message": null, "success": true });
-    HttpReply::new(200, body.to_string())
+    HttpAnswer::new(200, body.to_string())
 }
 
-fn failure(code: &str, message: &str, data: &Value) -> HttpReply {
+fn failure(code: &str, message: &str, data: &Value) -> HttpAnswer {
     let success = code == "333333";
     let body = json!({ "data": data, "code": code, "message": message, "success": success });
-    HttpReply::new(200, body.to_string()).after(Duration::from_millis(1))
+    HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(1))
 }
 
 /// Batches as an IPC stream.

@@ -1,12 +1,17 @@
-//! As much HTTP as tests need: one request to a server on loopback, and a server whose answers
-//! a closure makes, for what no real server here shows.
+//! As much HTTP/1.1 as tests need: one request to a server on loopback, and a server whose answers
+//! a closure makes, for what no real server here shows, also what none would answer.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ServerError;
@@ -31,10 +36,14 @@ pub struct HttpRequest {
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
-    /// Names and values.
+    /// Names and values. A length that is told here is not checked, and ends the connection.
     pub headers: Vec<(String, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// Waits before the first byte.
+    pub delay: Duration,
+    /// Only so many bytes of the body are sent before the connection is closed.
+    pub cut_at: Option<usize>,
 }
 
 impl HttpRequest {
@@ -48,18 +57,45 @@ impl HttpRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
+
+    /// The path without its query.
+    pub fn route(&self) -> &str {
+        self.path.split_once('?').map_or(&self.path, |(route, _)| route)
+    }
+
+    /// The value of a parameter of the query, as it came.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.path.split_once('?')?;
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
 }
 
 impl HttpAnswer {
     /// An answer without headers.
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
+        let (headers, delay) = (Vec::new(), Duration::ZERO);
+        Self { status, headers, body: body.into(), delay, cut_at: None }
     }
 
     /// The same with one more header.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same after a while.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// The same, broken off.
+    #[must_use]
+    pub fn cut_at(mut self, bytes: usize) -> Self {
+        self.cut_at = Some(bytes);
         self
     }
 }
@@ -69,7 +105,7 @@ impl HttpAnswer {
 /// # Errors
 /// `Failed` when no whole answer comes in time.
 pub async fn http(port: u16, request: &HttpRequest) -> Result<HttpAnswer, ServerError> {
-    let failed = |e: std::io::Error| ServerError::failed("an HTTP request", e);
+    let failed = |e: io::Error| ServerError::failed("an HTTP request", e);
     let exchange = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
@@ -80,7 +116,7 @@ pub async fn http(port: u16, request: &HttpRequest) -> Result<HttpAnswer, Server
         stream.write_all(&request.body).await?;
         let (start, headers, body) = message(&mut BufReader::new(stream), true).await?;
         let status = start.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Ok(HttpAnswer { status: status.unwrap_or_default(), headers, body })
+        Ok(HttpAnswer { headers, ..HttpAnswer::new(status.unwrap_or_default(), body) })
     };
     match tokio::time::timeout(LIMIT, exchange).await {
         Ok(answer) => answer.map_err(failed),
@@ -95,12 +131,12 @@ type Message = (String, Vec<(String, String)>, Vec<u8>);
 async fn message(
     reader: &mut BufReader<TcpStream>,
     may_end_with_connection: bool,
-) -> std::io::Result<Message> {
+) -> io::Result<Message> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         match line.trim_end() {
             "" => break,
@@ -127,12 +163,13 @@ async fn message(
     Ok((lines.first().cloned().unwrap_or_default(), headers, body))
 }
 
-type Script = dyn Fn(&HttpRequest) -> HttpAnswer + Send + Sync;
+type Script = dyn Fn(HttpRequest) -> BoxFuture<'static, HttpAnswer> + Send + Sync;
+type Log = Mutex<Vec<HttpRequest>>;
 
 /// A server on loopback whose answers a closure makes. Ended when it is dropped.
 pub struct HttpServer {
     port: u16,
-    seen: Arc<Mutex<Vec<HttpRequest>>>,
+    seen: Arc<Log>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -144,14 +181,30 @@ impl HttpServer {
     pub async fn start(
         answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
     ) -> Result<Self, ServerError> {
-        let failed = |e: std::io::Error| ServerError::failed("starting an HTTP server", e);
+        Self::start_waiting(move |request| std::future::ready(answer(&request))).await
+    }
+
+    /// The same, whose answers may wait for something.
+    ///
+    /// # Errors
+    /// As with [`start`](Self::start).
+    pub async fn start_waiting<F>(
+        answer: impl Fn(HttpRequest) -> F + Send + Sync + 'static,
+    ) -> Result<Self, ServerError>
+    where
+        F: Future<Output = HttpAnswer> + Send + 'static,
+    {
+        let failed = |e: io::Error| ServerError::failed("starting an HTTP server", e);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let seen: Arc<Mutex<Vec<HttpRequest>>> = Arc::default();
-        let (script, log): (Arc<Script>, _) = (Arc::new(answer), Arc::clone(&seen));
+        let seen: Arc<Log> = Arc::default();
+        let script: Arc<Script> = Arc::new(move |request| answer(request).boxed());
+        let log = Arc::clone(&seen);
         let serve = async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve_one(stream, Arc::clone(&script), Arc::clone(&log)));
+                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
+                while connections.try_join_next().is_some() {}
             }
         };
         Ok(Self { port, seen, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
@@ -179,26 +232,49 @@ impl fmt::Debug for HttpServer {
     }
 }
 
-/// One request of one connection: whoever tests with this does not measure it.
-async fn serve_one(stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<HttpRequest>>>) {
-    let mut reader = BufReader::new(stream);
-    let Ok((start, headers, body)) = message(&mut reader, false).await else { return };
-    let mut words = start.split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let request = HttpRequest { method, path, headers, body };
-    let answer = script(&request);
-    let is_head = request.method == "HEAD";
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    let mut head = format!("HTTP/1.1 {} scripted\r\nconnection: close\r\n", answer.status);
-    if !answer.headers.iter().any(|(name, _)| name == "content-length") {
+/// Answers the requests of one connection until either side ends it. A client that has gone
+/// needs no answer.
+async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<Log>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (start, headers, body) = message(&mut stream, false).await?;
+        let mut words = start.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let request = HttpRequest { method, path, headers, body };
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let is_head = request.method == "HEAD";
+        let is_last = request.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+        let answer = script(request).await;
+        tokio::time::sleep(answer.delay).await;
+        let is_last = send(&mut stream, &answer, is_head).await? || is_last;
+        if is_last {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+/// Whether the connection ends with this answer.
+async fn send(
+    stream: &mut BufReader<TcpStream>,
+    answer: &HttpAnswer,
+    is_head: bool,
+) -> io::Result<bool> {
+    let tells_length = answer.headers.iter().any(|(name, _)| name == "content-length");
+    let is_last = tells_length || answer.cut_at.is_some();
+    let mut head = format!("HTTP/1.1 {} scripted\r\n", answer.status);
+    if !tells_length {
         head += &format!("content-length: {}\r\n", answer.body.len());
     }
-    head.extend(answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
-    let mut stream = reader.into_inner();
-    // A client that has gone needs no answer.
-    stream.write_all(format!("{head}\r\n").as_bytes()).await.ok();
-    if !is_head {
-        stream.write_all(&answer.body).await.ok();
+    if is_last {
+        head += "connection: close\r\n";
     }
-    stream.shutdown().await.ok();
+    head.extend(answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+    if !is_head {
+        let end = answer.cut_at.unwrap_or(usize::MAX).min(answer.body.len());
+        stream.write_all(&answer.body[..end]).await?;
+    }
+    stream.flush().await?;
+    Ok(is_last)
 }

@@ -16,11 +16,13 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{HttpRequest, ServerError, http};
-use crate::responders::{HttpReply, HttpRequest as Asked, HttpServer, gzip, ipc};
+use super::{HttpAnswer, HttpRequest, HttpServer, ServerError, http};
+use crate::responders::{gzip, ipc};
 
 /// Rows of a piece.
 const PIECE_ROWS: usize = 40;
+/// Longer than any test waits.
+const NEVER: Duration = Duration::from_secs(3600);
 /// How long a question waits for a statement that still works.
 const HELD: Duration = Duration::from_millis(50);
 
@@ -54,6 +56,8 @@ pub struct SnowflakeWire {
 impl SnowflakeWire {
     /// A statement that works until it is cancelled.
     pub const SLOW: &'static str = "SELECT SYSTEM_WAIT_FOREVER";
+    /// One that is done at once, and whose second piece never comes.
+    pub const SLOW_ROWS: &'static str = "SELECT SYSTEM_ROWS_FOREVER";
 
     /// Starts one before the port `upstream` of loopback.
     ///
@@ -62,12 +66,11 @@ impl SnowflakeWire {
     pub async fn start(upstream: u16) -> Result<Self, ServerError> {
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
-        let server = HttpServer::start(move |request| {
+        let server = HttpServer::start_waiting(move |request| {
             let shared = Arc::clone(&shared);
-            async move { answered(&shared, upstream, &request).await }
+            async move { answered(&shared, upstream, request).await }
         });
-        let server = server.await.map_err(|e| ServerError::failed("starting a proxy", e))?;
-        Ok(Self { server, state })
+        Ok(Self { server: server.await?, state })
     }
 
     /// The port on 127.0.0.1, for plain HTTP.
@@ -86,9 +89,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answered(state: &Mutex<State>, upstream: u16, request: &Asked) -> HttpReply {
+async fn answered(state: &Mutex<State>, upstream: u16, request: HttpRequest) -> HttpAnswer {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let parts: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
+    let parts: Vec<_> = request.route().trim_start_matches('/').split('/').collect();
     let reply = match parts.as_slice() {
         ["chunk", id, index] => Some(lock(state).chunk(id, index)),
         ["queries", "v1", "abort-request"] => {
@@ -100,20 +103,20 @@ async fn answered(state: &Mutex<State>, upstream: u16, request: &Asked) -> HttpR
             lock(state).working.remove(*id);
             Some(success(&Value::Null))
         }
-        ["queries", id, "result"] => Some(lock(state).result(id, request)),
+        ["queries", id, "result"] => Some(lock(state).result(id, &request)),
         ["queries", "v1", "query-request"] => {
             let of = request.parameter("requestId").unwrap_or_default();
-            lock(state).own(body["sqlText"].as_str().unwrap_or_default(), of)
+            lock(state).own(body["sqlText"].as_str().unwrap_or_default(), of, &request)
         }
         _ => None,
     };
     match reply {
         Some(reply) => reply,
-        None => match forwarded(upstream, request).await {
+        None => match forwarded(upstream, &request).await {
             // The service answers SHOW and its like in texts, and never in pieces of Arrow.
-            Ok((status, answer)) if !reads(&body) => HttpReply::new(status, answer),
-            Ok((status, answer)) => kept(state, status, &answer, request),
-            Err(error) => HttpReply::new(502, error.to_string()),
+            Ok(answer) if !reads(&body) => answer,
+            Ok(answer) => kept(state, answer, &request),
+            Err(error) => HttpAnswer::new(502, error.to_string()),
         },
     }
 }
@@ -123,24 +126,21 @@ fn reads(statement: &Value) -> bool {
     text.starts_with("SELECT") && statement["describeOnly"] != true
 }
 
-async fn forwarded(upstream: u16, request: &Asked) -> Result<(u16, Vec<u8>), ServerError> {
-    let mut passed =
-        HttpRequest::new(&request.method, &format!("{}?{}", request.path, request.query));
+async fn forwarded(upstream: u16, request: &HttpRequest) -> Result<HttpAnswer, ServerError> {
     let own = ["host", "connection", "content-length", "accept-encoding"];
-    let headers = request.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-    passed.headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-    passed.body = request.body.to_vec();
+    let mut passed = request.clone();
+    passed.headers.retain(|(name, _)| !own.contains(&name.as_str()));
     let answer = http(upstream, &passed).await?;
-    Ok((answer.status, answer.body))
+    Ok(HttpAnswer::new(answer.status, answer.body))
 }
 
 /// Keeps a result in pieces; every other one is not done when it is first asked for.
-fn kept(state: &Mutex<State>, status: u16, body: &[u8], request: &Asked) -> HttpReply {
-    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let data = &mut answer["data"];
+fn kept(state: &Mutex<State>, answer: HttpAnswer, request: &HttpRequest) -> HttpAnswer {
+    let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let data = &mut body["data"];
     let rows = data["rowsetBase64"].as_str().and_then(|text| divided(text).ok());
     let (Some(pieces), Some(id)) = (rows, data["queryId"].as_str().map(str::to_owned)) else {
-        return HttpReply::new(status, body.to_vec());
+        return answer;
     };
     let mut state = lock(state);
     state.kept.insert(id.clone(), Kept { data: data.take(), pieces });
@@ -205,13 +205,14 @@ fn lenient(schema: &Schema) -> Schema {
 
 impl State {
     /// What fakesnow has no answer to.
-    fn own(&mut self, text: &str, request_id: &str) -> Option<HttpReply> {
-        if text == SnowflakeWire::SLOW {
+    fn own(&mut self, text: &str, request_id: &str, request: &HttpRequest) -> Option<HttpAnswer> {
+        let is_slow = text == SnowflakeWire::SLOW;
+        if is_slow || text == SnowflakeWire::SLOW_ROWS {
             self.statements += 1;
             let id = format!("slow-{}", self.statements);
             let work = Work { request_id: request_id.to_owned(), is_known: false };
             self.working.insert(id.clone(), work);
-            return Some(in_progress(&id));
+            return Some(if is_slow { in_progress(&id) } else { begun(&id, request) });
         }
         text.starts_with("EXPLAIN USING JSON ").then(|| {
             let plan = json!({ "GlobalStats": { "bytesAssigned": 4096 } }).to_string();
@@ -221,7 +222,7 @@ impl State {
         })
     }
 
-    fn result(&mut self, id: &str, request: &Asked) -> HttpReply {
+    fn result(&mut self, id: &str, request: &HttpRequest) -> HttpAnswer {
         if let Some(work) = self.working.get_mut(id) {
             work.is_known = true;
             return in_progress(id).after(HELD);
@@ -233,7 +234,7 @@ impl State {
             };
             return framed(code, what, false, &json!({ "queryId": id }));
         };
-        let host = request.headers.get("host").cloned().unwrap_or_default();
+        let host = request.header("host").unwrap_or_default();
         let link = |(index, (body, rows)): (usize, &(Bytes, usize))| {
             let url = format!("http://{host}/chunk/{id}/{index}?signature=canary");
             json!({ "url": url, "rowCount": rows, "uncompressedSize": body.len() })
@@ -245,27 +246,40 @@ impl State {
         success(&data)
     }
 
-    fn chunk(&self, id: &str, index: &str) -> HttpReply {
+    fn chunk(&mut self, id: &str, index: &str) -> HttpAnswer {
+        if let Some(work) = self.working.get_mut(id) {
+            work.is_known = true;
+            return HttpAnswer::new(200, "").after(NEVER);
+        }
         let piece = self.kept.get(id).zip(index.parse::<usize>().ok());
         let piece = piece.and_then(|(kept, index)| kept.pieces.get(index));
         match piece.and_then(|(body, _)| gzip(body).ok()) {
-            Some(body) => HttpReply::new(200, body),
-            None => HttpReply::new(404, ""),
+            Some(body) => HttpAnswer::new(200, body),
+            None => HttpAnswer::new(404, ""),
         }
     }
 }
 
-fn in_progress(id: &str) -> HttpReply {
+/// No rows yet, and a link to one that never comes.
+fn begun(id: &str, request: &HttpRequest) -> HttpAnswer {
+    let host = request.header("host").unwrap_or_default();
+    let piece = json!({ "url": format!("http://{host}/chunk/{id}/1"), "rowCount": 1 });
+    let row_type = json!([{ "name": "N", "type": "fixed", "precision": 18, "scale": 0 }]);
+    success(&json!({ "queryId": id, "rowtype": row_type, "rowsetBase64": "", "total": 1,
+        "queryResultFormat": "arrow", "chunks": [piece] }))
+}
+
+fn in_progress(id: &str) -> HttpAnswer {
     let data = json!({ "queryId": id, "getResultUrl": format!("/queries/{id}/result") });
     framed("333333", "in progress", true, &data)
 }
 
-fn success(data: &Value) -> HttpReply {
+fn success(data: &Value) -> HttpAnswer {
     framed("", "", true, data)
 }
 
-fn framed(code: &str, message: &str, success: bool, data: &Value) -> HttpReply {
+fn framed(code: &str, message: &str, success: bool, data: &Value) -> HttpAnswer {
     let code = if code.is_empty() { Value::Null } else { json!(code) };
     let body = json!({ "data": data, "code": code, "message": message, "success": success });
-    HttpReply::new(200, body.to_string())
+    HttpAnswer::new(200, body.to_string())
 }
