@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orbit_core::{Problem, Secret, Settings};
+use orbit_core::{Problem, Secret, Settings, TlsSettings};
 use url::Url;
 
 /// Who to be and where. With nothing said, the usual chain decides: variables, profiles, web
@@ -27,6 +27,8 @@ pub struct AwsAccess {
     pub region: Option<String>,
     /// Where roles are assumed, if not at the region's own service.
     pub sts_endpoint_url: Option<String>,
+    /// How certificates of servers are judged.
+    pub tls: TlsSettings,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
 }

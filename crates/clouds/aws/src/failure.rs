@@ -177,11 +177,18 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
             .with_hint("see `endpoint_url` and `region`")
             .with_retry(AGAIN);
     }
-    let of_tls = ["certificate", "corrupt message", "InvalidContentType", "tls", "handshake"];
+    if causes.contains("UnknownIssuer") {
+        return unavailable("nobody who is trusted has signed the service's certificate")
+            .with_hint("name the authority that has in `tls.ca_path`, if it is yours");
+    }
+    if causes.contains("peer certificate") {
+        return unavailable("the service's certificate is not valid for it")
+            .with_hint("see its names and its dates, and the host in `endpoint_url`");
+    }
+    let of_tls = ["corrupt message", "InvalidContentType", "tls", "handshake"];
     if kind == Some(io::ErrorKind::InvalidData) || of_tls.iter().any(|word| causes.contains(word)) {
-        return unavailable("no secure connection to the service came about").with_hint(
-            "see whether `endpoint_url` speaks TLS and whether its certificate is trusted",
-        );
+        return unavailable("no secure connection to the service came about")
+            .with_hint("see whether `endpoint_url` speaks TLS");
     }
     match kind {
         Some(io::ErrorKind::ConnectionRefused) => {

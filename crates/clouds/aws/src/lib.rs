@@ -14,6 +14,7 @@ mod failure;
 mod load;
 mod send;
 
+mod trust;
 pub use access::{AwsAccess, check_endpoint};
 pub use aws_config::SdkConfig;
 pub use call::{Call, element, moment};

@@ -5,11 +5,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ServerError;
+use super::{Certificates, ServerError};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -93,7 +97,7 @@ type Message = (String, Vec<(String, String)>, Vec<u8>);
 /// First line, headers and body of a message; without a length its body ends with the
 /// connection, if it may.
 async fn message(
-    reader: &mut BufReader<TcpStream>,
+    reader: &mut BufReader<impl AsyncRead + Unpin>,
     may_end_with_connection: bool,
 ) -> std::io::Result<Message> {
     let mut lines = Vec::new();
@@ -131,6 +135,7 @@ type Script = dyn Fn(&HttpRequest) -> HttpAnswer + Send + Sync;
 
 /// A server on loopback whose answers a closure makes. Ended when it is dropped.
 pub struct HttpServer {
+    scheme: &'static str,
     port: u16,
     seen: Arc<Mutex<Vec<HttpRequest>>>,
     _task: AbortOnDropHandle<()>,
@@ -144,17 +149,50 @@ impl HttpServer {
     pub async fn start(
         answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
     ) -> Result<Self, ServerError> {
+        Self::listening(None, Arc::new(answer)).await
+    }
+
+    /// The same over TLS, with the certificate of `localhost`.
+    ///
+    /// # Errors
+    /// `Failed` when no port is to be had or the certificate cannot be used.
+    pub async fn start_secured(
+        certificates: &Certificates,
+        answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let acceptor = acceptor(certificates)
+            .map_err(|e| ServerError::failed("reading a server's certificate", e))?;
+        Self::listening(Some(acceptor), Arc::new(answer)).await
+    }
+
+    async fn listening(
+        acceptor: Option<TlsAcceptor>,
+        script: Arc<Script>,
+    ) -> Result<Self, ServerError> {
         let failed = |e: std::io::Error| ServerError::failed("starting an HTTP server", e);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let seen: Arc<Mutex<Vec<HttpRequest>>> = Arc::default();
-        let (script, log): (Arc<Script>, _) = (Arc::new(answer), Arc::clone(&seen));
+        let log = Arc::clone(&seen);
         let serve = async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve_one(stream, Arc::clone(&script), Arc::clone(&log)));
+                let (acceptor, script, log) =
+                    (acceptor.clone(), Arc::clone(&script), Arc::clone(&log));
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => serve_one(stream, script, log).await,
+                        // A client that does not trust the server says so and leaves.
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve_one(stream, script, log).await;
+                            }
+                        }
+                    }
+                });
             }
         };
-        Ok(Self { port, seen, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
+        Ok(Self { scheme, port, seen, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
     }
 
     /// The port on 127.0.0.1.
@@ -164,7 +202,8 @@ impl HttpServer {
 
     /// Where it is, for a client.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("{}://{host}:{}", self.scheme, self.port)
     }
 
     /// The requests so far.
@@ -179,8 +218,24 @@ impl fmt::Debug for HttpServer {
     }
 }
 
+fn acceptor(
+    certificates: &Certificates,
+) -> Result<TlsAcceptor, Box<dyn std::error::Error + Send + Sync>> {
+    let chain = CertificateDer::pem_file_iter(&certificates.certificate)?;
+    let chain = chain.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&certificates.key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key)?)))
+}
+
 /// One request of one connection: whoever tests with this does not measure it.
-async fn serve_one(stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<HttpRequest>>>) {
+async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: Arc<Script>,
+    seen: Arc<Mutex<Vec<HttpRequest>>>,
+) {
     let mut reader = BufReader::new(stream);
     let Ok((start, headers, body)) = message(&mut reader, false).await else { return };
     let mut words = start.split(' ').map(str::to_owned);

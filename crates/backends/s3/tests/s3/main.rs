@@ -12,6 +12,7 @@ mod long;
 mod refusals;
 mod secrets;
 mod storms;
+mod trust;
 mod world;
 mod writes;
 
@@ -112,6 +113,9 @@ fn main() -> ExitCode {
             a_write_that_meets_another_is_sent_again;
         writes:
             a_large_file_comes_back,
+        trust:
+            only_a_trusted_certificate_is_spoken_to,
+            certificates_that_cannot_be_read_are_told;
             nothing_is_left_of_a_broken_upload,
             nothing_is_left_of_a_dropped_upload,
             a_condition_holds_at_the_end_of_an_upload,
