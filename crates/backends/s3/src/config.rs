@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orbit_aws::{AwsAccess, check_endpoint};
+use orbit_aws::{AwsAccess, KeptCredentials, check_endpoint};
 use orbit_core::{
     BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources, TlsSettings,
 };
@@ -128,6 +128,10 @@ impl S3Config {
 
     pub(crate) fn is_anonymous(&self) -> bool {
         self.anonymous
+    }
+
+    pub(crate) fn credentials(&self) -> KeptCredentials {
+        KeptCredentials::new(self.access().renews())
     }
 
     pub(crate) fn response_timeout(&self) -> Duration {

@@ -34,6 +34,12 @@ pub struct AwsAccess {
 }
 
 impl AwsAccess {
+    /// Whether credentials that have run out may be followed by others: those of the settings
+    /// stay as they are.
+    pub fn renews(&self) -> bool {
+        !self.anonymous && (self.access_key.is_none() || self.role_arn.is_some())
+    }
+
     /// All settings that do not go together.
     pub fn validate(&self, settings: &Settings) -> Vec<Problem> {
         let mut problems = Vec::new();

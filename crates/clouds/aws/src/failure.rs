@@ -27,6 +27,9 @@ pub struct Failure {
 
 const AGAIN: Retry = Retry::After(Duration::ZERO);
 
+/// The codes by which services say that temporary credentials have run out.
+const RUN_OUT: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
+
 impl Failure {
     /// What a client answered.
     pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
@@ -68,6 +71,11 @@ impl Failure {
     /// A request whose answer nobody waited for.
     pub(crate) fn without_answer(error: Error) -> Self {
         Self { may_have_worked: true, ..Self::never_sent(error) }
+    }
+
+    /// Whether the service says that the credentials have run out.
+    pub fn says_run_out(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| RUN_OUT.contains(&code))
     }
 
     /// Whether the service gave this code.
@@ -227,7 +235,7 @@ fn of_answer(status: Option<u16>, code: Option<&str>) -> Error {
             Error::new(ErrorKind::Unauthenticated, "the secret key does not fit the access key")
                 .with_hint("see `secret_key`, or the profile or variable that it comes from")
         }
-        ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired", _) => {
+        (code, _) if RUN_OUT.contains(&code) => {
             Error::new(ErrorKind::Unauthenticated, "the temporary credentials have run out")
                 .with_hint("fetch new ones, or use a profile or a role, which renew themselves")
         }

@@ -77,6 +77,8 @@ fn main() -> ExitCode {
             a_role_that_is_refused_says_so,
             what_is_wrong_with_credentials_is_said,
             keys_that_run_out_in_the_middle_end_the_listing_in_an_error,
+            credentials_that_a_store_calls_run_out_are_asked_for_once_more,
+            a_refusal_without_a_body_is_asked_about,
             anonymous_requests_are_not_signed,
             settings_put_their_headers_on_requests;
         faults:
