@@ -115,7 +115,7 @@ impl Bucket {
         self.send(cx, 0, list.send()).await
     }
 
-    fn senseless(&self, message: &'static str) -> Error {
+    pub(crate) fn senseless(&self, message: &'static str) -> Error {
         Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
     }
 
