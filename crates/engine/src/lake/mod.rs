@@ -24,5 +24,5 @@ mod text;
 pub(crate) use find::{FoundTable, Lake, TableData};
 pub(crate) use infer::SchemaCache;
 pub(crate) use partition::names as partition_names;
-pub(crate) use store::{LakeStore, QueryStores};
+pub(crate) use store::{LakeStore, Place, QueryStores, TableStores};
 pub(crate) use table::{FileTable, declared_types};
