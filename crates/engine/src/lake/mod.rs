@@ -6,6 +6,7 @@
 //! [`TableFormat`]: crate::TableFormat
 
 mod arrow;
+mod bounded;
 mod csv;
 mod find;
 mod format;
