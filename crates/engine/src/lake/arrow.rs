@@ -89,7 +89,7 @@ async fn footer(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<Option<Foo
     let footer = root_as_footer(&bytes).map_err(|_| malformed("the footer is unreadable"))?;
     let schema = footer.schema().ok_or_else(|| malformed("the footer has no schema"))?;
     Ok(Some(Footer {
-        schema: Arc::new(fb_to_schema(schema)),
+        schema: Arc::new(guarded(|| Ok(fb_to_schema(schema)))?),
         version: footer.version(),
         dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
         batches: footer.recordBatches().iter().flatten().copied().collect(),
