@@ -9,11 +9,17 @@ use deltalake::kernel::EagerSnapshot;
 use crate::log::Log;
 use crate::root::Root;
 
-/// How much is kept in all, counted in bytes of log.
+/// How much is kept in all, roughly: delta-rs does not tell what a state takes.
 const WEIGHT_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// What one listed file of a log counts.
 const LOG_FILE_WEIGHT_BYTES: u64 = 256;
+
+/// What a state counts whatever is in it: a schema, a protocol, what the kernel keeps.
+const STATE_WEIGHT_BYTES: u64 = 64 * 1024;
+
+/// What one file of a state counts at least: checkpoints are packed, their rows in memory are not.
+const FILE_WEIGHT_BYTES: u64 = 1024;
 
 /// Whose table it is, and where: the scope of the datasource's handle, then the folder.
 pub(crate) type TableKey = (String, String);
@@ -114,14 +120,16 @@ impl Snapshots {
         });
     }
 
-    /// Keeps a state.
+    /// Keeps a state that was read from `log_bytes` of log.
     pub(crate) fn keep(
         &self,
         key: &TableKey,
         root: &Root,
         snapshot: &Arc<EagerSnapshot>,
-        weight_bytes: u64,
+        log_bytes: u64,
     ) {
+        let files = snapshot.log_data().num_files() as u64;
+        let weight_bytes = log_bytes.max(files * FILE_WEIGHT_BYTES) + STATE_WEIGHT_BYTES;
         self.with(|tables| {
             let Some(table) = tables.touch(key).filter(|table| table.seen.root == *root) else {
                 return;

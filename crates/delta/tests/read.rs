@@ -317,3 +317,32 @@ async fn a_cancelled_query_says_so() {
     let error = t.query_in(&cx, None, TOTALS).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
+
+/// What is kept of tables is bounded: the one that was not used for longest is read anew.
+#[tokio::test]
+async fn a_state_beyond_what_is_kept_is_read_anew() {
+    const TABLES: i64 = 8;
+    let home = TempDir::new().unwrap();
+    for n in 0..TABLES {
+        let folder = home.path().join(n.to_string());
+        append(&folder, rows([n], Some("a"))).await;
+        let mut log = fs::read(commit(&folder, 0)).unwrap();
+        log.resize(20 << 20, b'\n');
+        fs::write(commit(&folder, 0), log).unwrap();
+    }
+    let folder = Folder::new(home.path());
+    let mut t = Table::new(folder.clone(), "");
+    let mut reads_of_log = async |n: i64| {
+        t.folder = n.to_string();
+        assert_eq!(t.value(None, TOTALS).await.unwrap(), format!("1 {}", n * 10));
+        let requests = folder.requests().into_iter();
+        requests
+            .filter(|(op, key)| *op != Operation::ListFiles && key.contains("_delta_log"))
+            .count()
+    };
+    for n in 0..TABLES {
+        assert!(reads_of_log(n).await > 0, "table {n}");
+    }
+    assert_eq!(reads_of_log(TABLES - 1).await, 0);
+    assert!(reads_of_log(0).await > 0);
+}

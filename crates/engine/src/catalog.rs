@@ -12,7 +12,9 @@ use datafusion::execution::session_state::SessionState;
 use futures::future::join_all;
 use orbit_core::{Context, Datasources, Error, ErrorKind, Handle, Result, Version, closest};
 
-use crate::lake::{FileTable, FoundTable, Lake, LakeStore, SchemaCache, TableData, declared_types};
+use crate::lake::{
+    FileTable, FoundTable, Lake, LakeStore, SchemaCache, TableData, TableStores, declared_types,
+};
 use crate::name::{NamePart, pick};
 use crate::remote::{self, PartReading, RemoteTable};
 use crate::sql::{Names, TableUse, split_suffix};
@@ -291,7 +293,13 @@ impl Resolved {
                     Ok(Arc::new(opened.await?))
                 }
                 TableData::Format { folder, format } => {
-                    let table = lake.format_table(folder, &found.options, *version, stores);
+                    let stores: Arc<dyn ObjectStoreRegistry> = Arc::new(TableStores {
+                        stores: Arc::clone(stores),
+                        files: Arc::clone(store),
+                        datasource: lake.name().to_owned(),
+                        folder: folder.clone(),
+                    });
+                    let table = lake.format_table(folder, &found.options, *version, &stores);
                     format.open(table).await.map_err(|e| e.with_datasource(lake.name()))
                 }
             },

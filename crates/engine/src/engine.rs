@@ -111,9 +111,9 @@ impl Engine {
             }
         };
         let plan = Arc::clone(&planned.plan);
-        let scopes = planned.store.scopes();
+        let places = planned.store.places();
         let mut explanation =
-            Explanation { sources: explain::sources(&plan, &scopes), ..Explanation::default() };
+            Explanation { sources: explain::sources(&plan, &places), ..Explanation::default() };
         explain::add_estimates(&plan, &mut explanation.sources).await;
         if analyze {
             let start = Instant::now();
@@ -123,7 +123,7 @@ impl Engine {
             explanation.elapsed_ms = u64::try_from(start.elapsed().as_millis()).ok();
             explanation.measured = tally.snapshot();
         }
-        explanation.plan = explain::with_file_names(&plan_text(&plan, analyze), &scopes);
+        explanation.plan = explain::with_file_names(&plan_text(&plan, analyze), &places);
         Ok(explanation)
     }
 

@@ -1,7 +1,7 @@
 //! What a plan will do, source by source.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
@@ -14,7 +14,7 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use orbit_core::{Estimate, EstimateQuality, Predicate, SortKey, Statistic, TallySnapshot};
 
-use crate::lake::LakeStore;
+use crate::lake::Place;
 use crate::remote::{RemoteExec, is_text};
 
 /// Values of an `IN` list that are written out.
@@ -54,15 +54,11 @@ pub struct SourceExplanation {
     pub estimate: Estimate,
 }
 
-/// What each scan of `plan` pushes and what the plan does itself.
-///
-/// `scopes` are the datasources by the first segment of their files' paths.
-pub(crate) fn sources(
-    plan: &Arc<dyn ExecutionPlan>,
-    scopes: &HashMap<String, String>,
-) -> Vec<SourceExplanation> {
+/// What each scan of `plan` pushes and what the plan does itself; `places` tell where its files
+/// lie.
+pub(crate) fn sources(plan: &Arc<dyn ExecutionPlan>, places: &[Place]) -> Vec<SourceExplanation> {
     let mut found = Vec::new();
-    walk(plan, scopes, &mut Vec::new(), &mut found);
+    walk(plan, places, &mut Vec::new(), &mut found);
     found
 }
 
@@ -92,7 +88,7 @@ fn collect_remotes(plan: &Arc<dyn ExecutionPlan>, found: &mut Vec<RemoteExec>) {
 /// Visits the scans below `plan`; `above` are the filters between it and the root.
 fn walk(
     plan: &Arc<dyn ExecutionPlan>,
-    scopes: &HashMap<String, String>,
+    places: &[Place],
     above: &mut Vec<String>,
     found: &mut Vec<SourceExplanation>,
 ) {
@@ -111,10 +107,10 @@ fn walk(
     if let Some(remote) = plan.downcast_ref::<RemoteExec>() {
         found.push(remote_source(remote, above));
     } else if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
-        found.extend(file_source(source, scopes, above));
+        found.extend(file_source(source, places, above));
     }
     for child in plan.children() {
-        walk(child, scopes, above, found);
+        walk(child, places, above, found);
     }
     above.truncate(depth);
 }
@@ -144,7 +140,7 @@ fn remote_source(remote: &RemoteExec, above: &[String]) -> SourceExplanation {
 
 fn file_source(
     source: &DataSourceExec,
-    scopes: &HashMap<String, String>,
+    places: &[Place],
     above: &[String],
 ) -> Option<SourceExplanation> {
     let config = (source.data_source().as_ref() as &dyn Any).downcast_ref::<FileScanConfig>()?;
@@ -159,11 +155,10 @@ fn file_source(
     let mut pushed = vec![format!("columns: {}", columns.join(", "))];
     pushed.extend(config.file_source.filter().map(|f| format!("pruning: {f}")));
     pushed.extend(config.limit.map(|n| format!("limit: {n}")));
-    let first = first.as_deref().unwrap_or("");
-    let (scope, key) = (first.split('/').next().unwrap_or(""), LakeStore::key(first).to_owned());
+    let (datasource, table) = named(first.unwrap_or_default(), places);
     Some(SourceExplanation {
-        datasource: scopes.get(scope).cloned().unwrap_or_default(),
-        table: key,
+        datasource,
+        table,
         is_query: false,
         reads: format!(
             "{} {} {}, {bytes} bytes",
@@ -180,24 +175,47 @@ fn file_source(
     })
 }
 
+/// The datasource of a file, and the table's folder or, where any file may be one, its key.
+fn named(path: String, places: &[Place]) -> (String, String) {
+    let place = places.iter().find_map(|place| Some((place, path.strip_prefix(&place.start)?)));
+    match place {
+        Some((place, rest)) => {
+            let folder = place.table.clone().filter(|folder| !folder.is_empty());
+            (place.datasource.clone(), folder.unwrap_or_else(|| place.key(rest)))
+        }
+        None => (String::new(), path),
+    }
+}
+
 /// The plan's text with files named as `datasource:key`, as people write them.
-pub(crate) fn with_file_names(plan: &str, scopes: &HashMap<String, String>) -> String {
+pub(crate) fn with_file_names(plan: &str, places: &[Place]) -> String {
     let mut text = plan.to_owned();
-    for (scope, datasource) in scopes {
+    for place in places {
         let mut named = String::with_capacity(text.len());
         let mut rest = text.as_str();
-        let start = format!("{scope}/");
-        while let Some((before, after)) = rest.split_once(&start) {
+        while let Some((before, after)) = rest.split_once(&place.start) {
             named.push_str(before);
-            named.push_str(datasource);
-            named.push(':');
-            // The tag of the file's content stands before its key.
-            rest = after.split_once('/').map_or(after, |(_, key)| key);
+            rest = after;
+            if named.ends_with(is_of_a_path) {
+                named.push_str(&place.start);
+                continue;
+            }
+            let end = rest.find(ENDS_A_FILE).unwrap_or(rest.len());
+            named.push_str(&format!("{}:{}", place.datasource, place.key(&rest[..end])));
+            rest = &rest[end..];
         }
         named.push_str(rest);
         text = named;
     }
     text
+}
+
+/// What follows a file in a plan: another one, or the end of the group.
+const ENDS_A_FILE: [char; 2] = [',', ']'];
+
+/// What may stand before the begin of a path only as a part of it.
+fn is_of_a_path(before: char) -> bool {
+    before.is_alphanumeric() || matches!(before, '/' | ':' | '.' | '-' | '_' | '%' | '=')
 }
 
 /// A predicate as a person reads it; not the SQL of any source.
@@ -246,5 +264,32 @@ fn value_text(array: &ArrayRef, index: usize) -> String {
         Ok(value) if is_text(&value.data_type()) => format!("'{value}'"),
         Ok(value) => value.to_string(),
         Err(_) => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(start: &str, datasource: &str, table: Option<&str>) -> Place {
+        let (start, datasource) = (start.to_owned(), datasource.to_owned());
+        Place { start, datasource, table: table.map(str::to_owned) }
+    }
+
+    #[test]
+    fn files_are_named_as_people_write_them() {
+        let places = [
+            place("0./", "lake", None),
+            place("10./", "store", None),
+            place("t0/", "delta", Some("in/orders")),
+        ];
+        let plan = "[[0./61/day=1/a.csv:0..9, 10./62/part0/0./b.csv], [t0/at0/c.parquet]], x=[t]";
+        let expected = "[[lake:day=1/a.csv:0..9, store:part0/0./b.csv], \
+                        [delta:in/orders/at0/c.parquet]], x=[t]";
+        assert_eq!(with_file_names(plan, &places), expected);
+        let named = |path: &str| named(path.to_owned(), &places);
+        assert_eq!(named("10./62/b.csv"), ("store".to_owned(), "b.csv".to_owned()));
+        assert_eq!(named("t0/c.parquet"), ("delta".to_owned(), "in/orders".to_owned()));
+        assert_eq!(named("t1/c.parquet"), (String::new(), "t1/c.parquet".to_owned()));
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use orbit_aws::{AwsAccess, Call, Failure, SdkConfig, check_endpoint, element, moment};
-use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings};
+use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings, TlsSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -57,6 +57,9 @@ pub(crate) struct IamConfig {
     external_id: Option<String>,
     /// Where the role is assumed, if not at the region's own service.
     sts_endpoint_url: Option<String>,
+    /// How the certificates of these services are judged.
+    #[serde(default)]
+    tls: TlsSettings,
 }
 
 impl IamConfig {
@@ -113,6 +116,7 @@ impl IamConfig {
             anonymous: false,
             region: self.region.clone(),
             sts_endpoint_url: self.sts_endpoint_url.clone(),
+            tls: self.tls.clone(),
             connect_timeout,
         }
     }

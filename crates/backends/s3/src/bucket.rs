@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{Builder, Region};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use orbit_aws::{Failure, SdkConfig, send};
+use orbit_aws::{Failure, KeptCredentials, SdkConfig, send};
 use orbit_core::{Context, Result};
 
 use crate::config::S3Config;
@@ -25,6 +25,7 @@ pub(crate) struct Bucket {
     /// What stands before every key.
     pub(crate) prefix: String,
     pub(crate) is_anonymous: bool,
+    credentials: KeptCredentials,
     /// How long the store may be silent.
     pub(crate) silence_max: Duration,
     pub(crate) parallel_max: usize,
@@ -58,8 +59,10 @@ impl Bucket {
     }
 
     fn in_region(sdk: &SdkConfig, config: &S3Config, region: Option<Region>) -> Self {
+        let credentials = config.credentials();
         let mut client = Builder::from(sdk)
             .region(region)
+            .identity_cache(credentials.clone())
             .force_path_style(config.uses_path_style())
             .disable_s3_express_session_auth(true)
             .interceptor(ExtraHeaders::of(config));
@@ -71,12 +74,13 @@ impl Bucket {
             name: config.bucket_name.clone(),
             prefix: config.key_prefix(),
             is_anonymous: config.is_anonymous(),
+            credentials,
             silence_max: config.response_timeout(),
             parallel_max: config.parallel_requests_max(),
         }
     }
 
-    async fn look(&self, cx: &Context) -> Result<(), Failure> {
+    pub(crate) async fn look(&self, cx: &Context) -> Result<(), Failure> {
         let list = self.client.list_objects_v2().bucket(&self.name).max_keys(1);
         self.send(cx, 0, list.prefix(&self.prefix).send()).await.map(drop)
     }
@@ -108,7 +112,7 @@ impl Bucket {
     {
         let limit = self.silence_max + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
         // The client's futures are tens of kilobytes, and deep stacks would copy them.
-        send(cx, limit, Box::pin(request)).await
+        self.credentials.learn_from(send(cx, limit, Box::pin(request))).await
     }
 
     /// The failure of an operation on the bucket.

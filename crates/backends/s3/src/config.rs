@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orbit_aws::{AwsAccess, check_endpoint};
-use orbit_core::{BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources};
+use orbit_aws::{AwsAccess, KeptCredentials, check_endpoint};
+use orbit_core::{
+    BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources, TlsSettings,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -55,6 +57,9 @@ pub(crate) struct S3Config {
     pub(crate) sse_kms_key_id: Option<String>,
     /// The key of `sse: c`, 32 bytes in base64, with which files are written and read.
     pub(crate) sse_customer_key: Option<Secret>,
+    /// How the certificates of the store and of the service of roles are judged.
+    #[serde(default)]
+    tls: TlsSettings,
     /// How long a connection may take to come about.
     connect_timeout_ms: Option<NonZeroU64>,
     /// How long the store may be silent, before it answers and while it does.
@@ -103,6 +108,7 @@ impl S3Config {
             anonymous: self.anonymous,
             region: self.region.clone(),
             sts_endpoint_url: self.sts_endpoint_url.clone(),
+            tls: self.tls.clone(),
             connect_timeout: milliseconds(self.connect_timeout_ms, CONNECT_TIMEOUT),
         }
     }
@@ -122,6 +128,10 @@ impl S3Config {
 
     pub(crate) fn is_anonymous(&self) -> bool {
         self.anonymous
+    }
+
+    pub(crate) fn credentials(&self) -> KeptCredentials {
+        KeptCredentials::new(self.access().renews())
     }
 
     pub(crate) fn response_timeout(&self) -> Duration {

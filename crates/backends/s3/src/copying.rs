@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::bucket::Bucket;
 use crate::error;
 use crate::reading::ATTEMPTS_MAX;
-use crate::writing::{Part, Upload, part_number};
+use crate::writing::{Part, Upload, part_number, repeat_if_nothing_was_written};
 
 /// The most that one request copies.
 const COPY_BYTES_MAX: u64 = 5 << 30;
@@ -33,7 +33,8 @@ impl Bucket {
         cleanups: &Cleanups,
     ) -> Result<()> {
         let Copy { from, to, condition } = request;
-        let source = self.stat(cx, &from).await.map_err(nothing_written)?;
+        let stat = || self.stat(cx, &from);
+        let source = Box::pin(repeat(cx, ATTEMPTS_MAX, stat)).await.map_err(nothing_written)?;
         if condition == WriteCondition::Always && source.size_bytes <= COPY_BYTES_MAX {
             return self.copy_at_once(cx, &source, &to).await;
         }
@@ -47,11 +48,16 @@ impl Bucket {
     }
 
     async fn copy_at_once(&self, cx: &Context, source: &FileInfo, to: &str) -> Result<()> {
-        let copy = self.client.copy_object().bucket(&self.name).key(self.full(to));
-        let copy = copy.copy_source(self.source_of(source));
-        let copy = copy.set_copy_source_if_match(source.etag.clone()).send();
-        let answer = self.send(cx, source.size_bytes, copy).await;
-        answer.map(drop).map_err(|failure| error::of_write(failure, &source.key))
+        let copy = || {
+            let copy = self.client.copy_object().bucket(&self.name).key(self.full(to));
+            let copy = copy.copy_source(self.source_of(source));
+            let copy = copy.set_copy_source_if_match(source.etag.clone()).send();
+            async move {
+                let answer = self.send(cx, source.size_bytes, copy).await;
+                answer.map(drop).map_err(|failure| error::of_write(failure, &source.key))
+            }
+        };
+        Box::pin(repeat_if_nothing_was_written(cx, copy)).await
     }
 
     async fn copy_parts(

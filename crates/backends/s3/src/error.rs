@@ -24,6 +24,11 @@ pub(crate) fn is_condition(failure: &Failure) -> bool {
     failure.status == Some(412) || failure.is("PreconditionFailed")
 }
 
+/// Whether another write of the same file was under way.
+pub(crate) fn is_conflict(failure: &Failure) -> bool {
+    failure.is("ConditionalRequestConflict") || failure.is("OperationAborted")
+}
+
 /// Whether a range begins after the end of the file.
 pub(crate) fn is_range(failure: &Failure) -> bool {
     failure.status == Some(416) || failure.is("InvalidRange")

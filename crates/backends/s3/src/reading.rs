@@ -115,7 +115,7 @@ impl Bucket {
         self.send(cx, 0, list.send()).await
     }
 
-    fn senseless(&self, message: &'static str) -> Error {
+    pub(crate) fn senseless(&self, message: &'static str) -> Error {
         Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
     }
 
@@ -144,7 +144,10 @@ impl Bucket {
 
     pub(crate) async fn stat(&self, cx: &Context, key: &str) -> Result<FileInfo> {
         let head = self.client.head_object().bucket(&self.name).key(self.full(key));
-        let answer = self.send(cx, 0, head.send()).await.map_err(|e| error::of_key(e, key))?;
+        let answer = match self.send(cx, 0, head.send()).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(error::of_key(self.told(cx, failure).await, key)),
+        };
         Ok(FileInfo {
             key: key.to_owned(),
             size_bytes: size_of(answer.content_length()),
@@ -152,6 +155,17 @@ impl Bucket {
             etag: answer.e_tag().map(str::to_owned),
             version: None,
         })
+    }
+
+    /// Why a request was refused whose answer has no body to say so in: another one is asked.
+    async fn told(&self, cx: &Context, failure: Failure) -> Failure {
+        if failure.status != Some(400) || failure.code.is_some() {
+            return failure;
+        }
+        match self.look(cx).await {
+            Err(reason) if !reason.is("AccessDenied") => reason,
+            _ => failure,
+        }
     }
 
     pub(crate) async fn read(self: Arc<Self>, cx: &Context, request: Read) -> Result<ReadBody> {

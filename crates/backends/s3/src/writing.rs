@@ -10,7 +10,7 @@ use bytes::Bytes;
 use orbit_aws::{Failure, quiet};
 use orbit_core::{
     Context, DeleteOutcome, Error, ErrorKind, FileInfo, Operation, Presign, PresignMethod, Result,
-    Secret, WriteCondition, WriteEffect,
+    Retry, Secret, WriteCondition, WriteEffect,
 };
 use orbit_file::{PartStore, repeat};
 
@@ -57,6 +57,17 @@ pub(crate) fn refused(failure: Failure, key: &str, condition: &WriteCondition) -
     error::of_write(failure, key)
 }
 
+/// The same of the end of an upload. The store's documentation wants all parts to be sent again
+/// after a conflict with another write, so the end alone is not asked for again.
+fn refused_at_the_end(failure: Failure, key: &str, condition: &WriteCondition) -> Error {
+    let is_conflict = error::is_conflict(&failure);
+    let refused = refused(failure, key, condition);
+    match is_conflict {
+        true => refused.with_retry(Retry::Never).with_hint("nothing was written; write it again"),
+        false => refused,
+    }
+}
+
 #[async_trait]
 impl PartStore for Bucket {
     type Upload = Upload;
@@ -82,9 +93,12 @@ impl PartStore for Bucket {
     }
 
     async fn begin(&self, cx: &Context, key: &str) -> Result<Upload> {
-        let create = self.client.create_multipart_upload();
-        let create = create.bucket(&self.name).key(self.full(key)).send();
-        let answer = self.send(cx, 0, create).await.map_err(|e| error::of_key(e, key))?;
+        let create = || {
+            let create = self.client.create_multipart_upload();
+            let create = create.bucket(&self.name).key(self.full(key)).send();
+            async move { self.send(cx, 0, create).await.map_err(|e| error::of_write(e, key)) }
+        };
+        let answer = Box::pin(repeat_if_nothing_was_written(cx, create)).await?;
         let id = answer.upload_id.ok_or_else(|| {
             let message = "the store began an upload and did not name it";
             Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
@@ -124,12 +138,18 @@ impl PartStore for Bucket {
         parts.sort_unstable_by_key(|part| part.number);
         let parts = parts.into_iter().map(|part| part.completed).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let (if_match, if_none_match) = headers_of(condition);
-        let complete = self.client.complete_multipart_upload().bucket(&self.name);
-        let complete = complete.key(self.full(key)).upload_id(id).multipart_upload(parts);
-        let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match).send();
-        let answer = self.send(cx, length, complete).await;
-        let answer = answer.map_err(|e| refused(e, key, condition))?;
+        let complete = || {
+            let (if_match, if_none_match) = headers_of(condition);
+            let complete = self.client.complete_multipart_upload().bucket(&self.name);
+            let complete = complete.key(self.full(key)).upload_id(id);
+            let complete = complete.multipart_upload(parts.clone());
+            let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match).send();
+            async move {
+                let answer = self.send(cx, length, complete).await;
+                answer.map_err(|failure| refused_at_the_end(failure, key, condition))
+            }
+        };
+        let answer = Box::pin(repeat_if_nothing_was_written(cx, complete)).await?;
         Ok(self.written(cx, key, length, answer.e_tag).await)
     }
 
@@ -150,14 +170,17 @@ pub(crate) fn part_number(number: u32) -> i32 {
 }
 
 /// Repeats a write while the store says that it did not begin.
-async fn repeat_if_nothing_was_written<T, Fut>(cx: &Context, write: impl Fn() -> Fut) -> Result<T>
+pub(crate) async fn repeat_if_nothing_was_written<T, Fut>(
+    cx: &Context,
+    write: impl Fn() -> Fut,
+) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
     let once = || async {
         write().await.map_err(|error| match error.write_effect() {
             Some(WriteEffect::None) => error,
-            _ => error.with_retry(orbit_core::Retry::Never),
+            _ => error.with_retry(Retry::Never),
         })
     };
     repeat(cx, ATTEMPTS_MAX, once).await
@@ -206,12 +229,17 @@ impl Bucket {
         let (listed, alone): (Vec<_>, Vec<_>) = keys.iter().partition(|key| fits_xml(key));
         let mut errors = HashMap::new();
         if !listed.is_empty() {
-            errors = self.delete_listed(cx, &listed).await?;
+            let delete = || self.delete_listed(cx, &listed);
+            errors = Box::pin(repeat_if_nothing_was_written(cx, delete)).await?;
         }
         for key in alone {
-            let delete = self.client.delete_object().bucket(&self.name).key(self.full(key));
-            if let Err(failure) = self.send(cx, 0, delete.send()).await {
-                errors.insert(key.clone(), error::of_write(failure, key));
+            let delete = || {
+                let delete = self.client.delete_object().bucket(&self.name).key(self.full(key));
+                let delete = delete.send();
+                async move { self.send(cx, 0, delete).await.map_err(|e| error::of_write(e, key)) }
+            };
+            if let Err(error) = Box::pin(repeat_if_nothing_was_written(cx, delete)).await {
+                errors.insert(key.clone(), error);
             }
         }
         let outcome = |key: &String| {
@@ -242,12 +270,15 @@ impl Bucket {
             };
             self.error(failure).with_write_effect(effect)
         })?;
-        let failed = answer.errors().iter().filter_map(|failed| {
-            let key = self.relative(failed.key()?)?;
+        let failed = answer.errors().iter().map(|failed| {
+            let key = failed.key().and_then(|full| self.relative(full)).ok_or_else(|| {
+                let message = "the store could not delete a key that it was not asked for";
+                self.senseless(message).with_write_effect(WriteEffect::Unknown)
+            })?;
             let told = error::of_code(failed.code(), &key).with_write_effect(WriteEffect::None);
-            Some((key, told))
+            Ok((key, told))
         });
-        Ok(failed.collect())
+        failed.collect()
     }
 
     pub(crate) async fn presign(&self, cx: &Context, request: Presign) -> Result<Secret> {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use orbit_core::{
     BackendConfig, Context, Datasource, Error, ErrorKind, Problem, Result, Secret, Settings,
-    Sources,
+    Sources, TlsSettings,
 };
-use orbit_http::{OauthSettings, ProxySettings, TlsSettings, Url};
+use orbit_http::{OauthSettings, ProxySettings, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

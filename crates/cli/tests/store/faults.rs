@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use orbit_testkit::responders::Bucket;
-use orbit_testkit::servers::free_port;
+use orbit_testkit::servers::{Certificates, HttpAnswer, HttpServer, free_port};
 
 use crate::Check;
 use crate::common::Ran;
@@ -14,11 +14,13 @@ use crate::desk::Desk;
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("faults::who_asks_and_where", who_asks_and_where),
     ("faults::nobody_listens", nobody_listens),
+    ("faults::ways_that_do_not_lead_there", ways_that_do_not_lead_there),
     ("faults::files_that_are_denied_or_change", files_that_are_denied_or_change),
     ("faults::files_that_are_no_parquet", files_that_are_no_parquet),
     ("faults::texts_that_do_not_keep_what_they_promise", texts_that_do_not_keep_what_they_promise),
     ("faults::a_text_without_an_end_ends", a_text_without_an_end_ends),
     ("faults::logs_that_cannot_be_trusted", logs_that_cannot_be_trusted),
+    ("faults::tables_whose_files_are_damaged", tables_whose_files_are_damaged),
 ];
 
 /// No refusal may take longer on a machine that is busy.
@@ -73,6 +75,31 @@ fn nobody_listens(desk: &Desk) {
     let commands: [&[&str]; 2] = [&["ls", "store:"], &query("SELECT * FROM store.t")];
     let text = refusals(desk, secret, &commands).replace(&port.to_string(), "[port]");
     insta::assert_snapshot!("nobody_listens", text);
+}
+
+/// A name that nobody has, a certificate that nobody trusts, another region, and credentials
+/// that have run out.
+fn ways_that_do_not_lead_there(desk: &Desk) {
+    let made = match desk.runtime.block_on(Certificates::new()) {
+        Ok(made) => made,
+        Err(missing) => return drop(missing.completion().unwrap()),
+    };
+    let run_out = "<Error><Code>ExpiredToken</Code></Error>";
+    let servers = desk.runtime.block_on(async {
+        [
+            HttpServer::start_secured(&made, |_| HttpAnswer::new(200, "")).await.unwrap(),
+            HttpServer::start(|_| HttpAnswer::new(301, "")).await.unwrap(),
+            HttpServer::start(move |_| HttpAnswer::new(400, run_out)).await.unwrap(),
+        ]
+    });
+    let endpoints = servers.iter().map(HttpServer::endpoint);
+    let mut text = String::new();
+    for endpoint in std::iter::once("http://store.invalid".to_owned()).chain(endpoints) {
+        desk.configure(&endpoint, "");
+        let commands: [&[&str]; 2] = [&["ls", "store:"], &query("SELECT * FROM store.t")];
+        text += &refusals(desk, desk.server.secret_key(), &commands);
+    }
+    insta::assert_snapshot!("ways", text);
 }
 
 fn files_that_are_denied_or_change(desk: &Desk) {
@@ -149,18 +176,28 @@ fn texts_that_do_not_keep_what_they_promise(desk: &Desk) {
     insta::assert_snapshot!("texts", refusals(desk, desk.server.secret_key(), &commands));
 }
 
-/// A megabyte that unpacks to hundreds of one line.
+/// A megabyte that unpacks to hundreds of one line, or of one row.
 fn a_text_without_an_end_ends(desk: &Desk) {
-    for name in ["bomb.csv.gz", "bomb.ndjson.gz"] {
-        let text = "printf '{\"a\":\"'; head -c 200000000 /dev/zero | tr '\\0' a";
+    let line = "printf '{\"a\":\"'; head -c 200000000 /dev/zero | tr '\\0' a";
+    let quoted = "printf 'a\\n\"'; yes 'a line that is a part of a value' | head -c 200000000";
+    let list = "printf '{\"a\":[\"1\"'; yes ', \"an item that is followed by others of its \
+                kind, which are as long as it is\"' | head -c 200000000";
+    for (name, text) in [
+        ("bomb.csv.gz", line),
+        ("bomb.ndjson.gz", line),
+        ("quoted.csv.gz", quoted),
+        ("list.ndjson.gz", list),
+    ] {
         let script = format!("({text}) | gzip -1");
         let packed = Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(packed.status.success() && packed.stdout.len() < 10_000_000);
         desk.put(name, packed.stdout);
     }
-    let commands: [&[&str]; 2] = [
+    let commands: [&[&str]; 4] = [
         &query("SELECT * FROM store.\"bomb.csv.gz\""),
         &query("SELECT * FROM store.\"bomb.ndjson.gz\""),
+        &query("SELECT * FROM store.\"quoted.csv.gz\""),
+        &query("SELECT * FROM store.\"list.ndjson.gz\""),
     ];
     insta::assert_snapshot!("bombs", refusals(desk, desk.server.secret_key(), &commands));
 }
@@ -193,4 +230,16 @@ fn logs_that_cannot_be_trusted(desk: &Desk) {
     let text = refusals(desk, desk.server.secret_key(), &commands);
     insta::assert_snapshot!("logs", text);
     assert_eq!(desk.csv("SELECT count(*) AS n FROM store.torn VERSION AS OF 1"), "n\n2\n");
+}
+
+fn tables_whose_files_are_damaged(desk: &Desk) {
+    desk.orbit(&["delta", "create", "store.rotten", "--from", "SELECT 1 AS id"]);
+    let data = desk.keys().into_iter().find(|key| key.starts_with("rotten/part-")).unwrap();
+    let whole = std::fs::read(desk.object(&data)).unwrap();
+    desk.put(&data, whole.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>());
+    let damaged = refusals(desk, desk.server.secret_key(), &[&query("SELECT * FROM store.rotten")]);
+    assert!(damaged.contains("error: store: ") && damaged.contains("rotten"), "{damaged}");
+    std::fs::remove_file(desk.object(&data)).unwrap();
+    let missing = refusals(desk, desk.server.secret_key(), &[&query("SELECT * FROM store.rotten")]);
+    assert!(missing.contains("error: store: no such file (key: rotten/part-"), "{missing}");
 }

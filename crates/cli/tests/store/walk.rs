@@ -92,6 +92,10 @@ fn delta_tables_travel_in_time(desk: &Desk) {
     assert_eq!(count("VERSION AS OF 1"), "n\n4\n");
     assert_eq!(count("VERSION AS OF 0"), "n\n3\n");
     assert_eq!(desk.run(&["query", "SELECT * FROM store.orders VERSION AS OF 9"]).code, Some(5));
+    let explained = desk.json(&["explain", "SELECT id FROM store.orders WHERE id > 1"]);
+    let source = &explained["sources"][0];
+    assert_eq!((&source["datasource"], &source["table"]), (&"store".into(), &"orders".into()));
+    assert!(explained["plan"].as_str().unwrap().contains("[store:orders/"), "{explained}");
     let history = desk.json(&["delta", "history", "store.orders"]);
     let operations: Vec<_> = history.as_array().unwrap().iter().map(|v| &v["operation"]).collect();
     assert_eq!(operations, ["DELETE", "WRITE", "WRITE"]);

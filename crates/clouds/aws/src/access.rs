@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orbit_core::{Problem, Secret, Settings};
+use orbit_core::{Problem, Secret, Settings, TlsSettings};
 use url::Url;
 
 /// Who to be and where. With nothing said, the usual chain decides: variables, profiles, web
@@ -27,11 +27,19 @@ pub struct AwsAccess {
     pub region: Option<String>,
     /// Where roles are assumed, if not at the region's own service.
     pub sts_endpoint_url: Option<String>,
+    /// How certificates of servers are judged.
+    pub tls: TlsSettings,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
 }
 
 impl AwsAccess {
+    /// Whether credentials that have run out may be followed by others: those of the settings
+    /// stay as they are.
+    pub fn renews(&self) -> bool {
+        !self.anonymous && (self.access_key.is_none() || self.role_arn.is_some())
+    }
+
     /// All settings that do not go together.
     pub fn validate(&self, settings: &Settings) -> Vec<Problem> {
         let mut problems = Vec::new();

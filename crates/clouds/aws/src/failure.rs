@@ -27,6 +27,9 @@ pub struct Failure {
 
 const AGAIN: Retry = Retry::After(Duration::ZERO);
 
+/// The codes by which services say that temporary credentials have run out.
+const RUN_OUT: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
+
 impl Failure {
     /// What a client answered.
     pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
@@ -68,6 +71,11 @@ impl Failure {
     /// A request whose answer nobody waited for.
     pub(crate) fn without_answer(error: Error) -> Self {
         Self { may_have_worked: true, ..Self::never_sent(error) }
+    }
+
+    /// Whether the service says that the credentials have run out.
+    pub fn says_run_out(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| RUN_OUT.contains(&code))
     }
 
     /// Whether the service gave this code.
@@ -177,11 +185,18 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
             .with_hint("see `endpoint_url` and `region`")
             .with_retry(AGAIN);
     }
-    let of_tls = ["certificate", "corrupt message", "InvalidContentType", "tls", "handshake"];
+    if causes.contains("UnknownIssuer") {
+        return unavailable("nobody who is trusted has signed the service's certificate")
+            .with_hint("name the authority that has in `tls.ca_path`, if it is yours");
+    }
+    if causes.contains("peer certificate") {
+        return unavailable("the service's certificate is not valid for it")
+            .with_hint("see its names and its dates, and the host in `endpoint_url`");
+    }
+    let of_tls = ["corrupt message", "InvalidContentType", "tls", "handshake"];
     if kind == Some(io::ErrorKind::InvalidData) || of_tls.iter().any(|word| causes.contains(word)) {
-        return unavailable("no secure connection to the service came about").with_hint(
-            "see whether `endpoint_url` speaks TLS and whether its certificate is trusted",
-        );
+        return unavailable("no secure connection to the service came about")
+            .with_hint("see whether `endpoint_url` speaks TLS");
     }
     match kind {
         Some(io::ErrorKind::ConnectionRefused) => {
@@ -220,7 +235,7 @@ fn of_answer(status: Option<u16>, code: Option<&str>) -> Error {
             Error::new(ErrorKind::Unauthenticated, "the secret key does not fit the access key")
                 .with_hint("see `secret_key`, or the profile or variable that it comes from")
         }
-        ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired", _) => {
+        (code, _) if RUN_OUT.contains(&code) => {
             Error::new(ErrorKind::Unauthenticated, "the temporary credentials have run out")
                 .with_hint("fetch new ones, or use a profile or a role, which renew themselves")
         }

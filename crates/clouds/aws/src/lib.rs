@@ -11,11 +11,14 @@
 mod access;
 mod call;
 mod failure;
+mod kept;
 mod load;
 mod send;
+mod trust;
 
 pub use access::{AwsAccess, check_endpoint};
 pub use aws_config::SdkConfig;
 pub use call::{Call, element, moment};
 pub use failure::Failure;
+pub use kept::KeptCredentials;
 pub use send::{quiet, send};

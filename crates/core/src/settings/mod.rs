@@ -7,9 +7,11 @@
 mod de;
 mod node;
 mod problem;
+mod tls;
 
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{KeyPath, Problem};
+pub use tls::TlsSettings;
 
 use serde::de::DeserializeOwned;
 

@@ -4,6 +4,8 @@
 //! align to 64 bytes do not put it, reads whole files into memory, and takes the columns of
 //! every file to stand in the order of the first.
 
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
@@ -24,6 +26,9 @@ const MAGIC: &[u8] = b"ARROW1";
 
 /// The length of the footer and the magic, at the end of the file.
 const TRAILER_BYTES: u64 = 10;
+
+/// What a block begins with: a mark and the length of its metadata.
+const PREFIX_BYTES: u64 = 8;
 
 /// Batches that are fetched ahead of the one that is decoded.
 const BATCHES_AHEAD: usize = 2;
@@ -46,7 +51,7 @@ pub(super) async fn schema(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result
     while let Some(chunk) = bytes.try_next().await? {
         let mut chunk = Buffer::from(chunk);
         while !chunk.is_empty() && decoder.schema().is_none() {
-            decoder.decode(&mut chunk)?;
+            guarded(|| decoder.decode(&mut chunk))?;
         }
         if let Some(schema) = decoder.schema() {
             return Ok(schema);
@@ -57,6 +62,15 @@ pub(super) async fn schema(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result
 
 fn malformed(message: &str) -> DataFusionError {
     ArrowError::IpcError(message.to_owned()).into()
+}
+
+/// What a decoder answers. It asserts what files tell of their lengths: one that contradicts
+/// itself must not end the process.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => Ok(decoded?),
+        Err(_) => Err(malformed("the file contradicts itself")),
+    }
 }
 
 /// The footer; none when the file is of the stream format.
@@ -75,7 +89,7 @@ async fn footer(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<Option<Foo
     let footer = root_as_footer(&bytes).map_err(|_| malformed("the footer is unreadable"))?;
     let schema = footer.schema().ok_or_else(|| malformed("the footer has no schema"))?;
     Ok(Some(Footer {
-        schema: Arc::new(fb_to_schema(schema)),
+        schema: Arc::new(guarded(|| Ok(fb_to_schema(schema)))?),
         version: footer.version(),
         dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
         batches: footer.recordBatches().iter().flatten().copied().collect(),
@@ -112,24 +126,24 @@ async fn read_blocks(
     footer: Footer,
     wanted: &SchemaRef,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let location = file.object_meta.location;
+    let ObjectMeta { location, size, .. } = file.object_meta;
     let names = footer.schema.fields().iter().enumerate();
     let needed = names.filter(|(_, field)| wanted.field_with_name(field.name()).is_ok());
     let needed = needed.map(|(index, _)| index).collect();
     let mut decoder =
         FileDecoder::new(Arc::clone(&footer.schema), footer.version).with_projection(needed);
     for block in &footer.dictionaries {
-        let bytes = store.get_range(&location, range(block)?).await?;
-        decoder.read_dictionary(block, &Buffer::from(bytes))?;
+        let bytes = store.get_range(&location, range(block, size)?).await?;
+        guarded(|| decoder.read_dictionary(block, &Buffer::from(bytes)))?;
     }
     let batches = footer.batches.into_iter().filter(move |block| is_within(block, &file.range));
     let fetched = stream::iter(batches).map(move |block| {
         let (store, location) = (Arc::clone(&store), location.clone());
-        async move { Ok((block, store.get_range(&location, range(&block)?).await?)) }
+        async move { Ok((block, store.get_range(&location, range(&block, size)?).await?)) }
     });
     let decoded = fetched.buffered(BATCHES_AHEAD).try_filter_map(move |(block, bytes)| {
-        let batch = decoder.read_record_batch(&block, &Buffer::from(bytes));
-        futures::future::ready(batch.map_err(DataFusionError::from))
+        let decode = || decoder.read_record_batch(&block, &Buffer::from(bytes));
+        futures::future::ready(guarded(decode))
     });
     Ok(decoded.boxed())
 }
@@ -138,14 +152,16 @@ fn is_within(block: &Block, range: &Option<FileRange>) -> bool {
     range.as_ref().is_none_or(|range| (range.start..range.end).contains(&block.offset()))
 }
 
-/// The bytes of a block.
-fn range(block: &Block) -> Result<std::ops::Range<u64>> {
+/// The bytes of a block in a file of this size.
+fn range(block: &Block, size_bytes: u64) -> Result<Range<u64>> {
     let lengths = [i64::from(block.metaDataLength()), block.bodyLength()];
     let [start, metadata, body] = [block.offset(), lengths[0], lengths[1]].map(u64::try_from);
-    match (start, metadata, body) {
-        (Ok(start), Ok(metadata), Ok(body)) => Ok(start..start + metadata + body),
-        _ => Err(malformed("the footer places a batch outside the file")),
-    }
+    let place = || {
+        let (start, metadata) = (start.ok()?, metadata.ok().filter(|n| *n >= PREFIX_BYTES)?);
+        let end = start.checked_add(metadata)?.checked_add(body.ok()?)?;
+        (end <= size_bytes).then_some(start..end)
+    };
+    place().ok_or_else(|| malformed("the footer places a batch outside the file"))
 }
 
 /// The batches of the stream format.
@@ -157,7 +173,7 @@ async fn read_stream(
     let state = (bytes, Buffer::default(), StreamDecoder::new());
     let batches = stream::try_unfold(state, |(mut bytes, mut chunk, mut decoder)| async move {
         loop {
-            if let Some(batch) = decoder.decode(&mut chunk)? {
+            if let Some(batch) = guarded(|| decoder.decode(&mut chunk))? {
                 return Ok(Some((batch, (bytes, chunk, decoder))));
             }
             match bytes.try_next().await? {

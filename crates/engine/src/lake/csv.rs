@@ -11,7 +11,6 @@ use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::BytesMut;
-use datafusion::datasource::file_format::csv::CsvDecoder;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{CsvSource, FileSource};
@@ -24,6 +23,7 @@ use orbit_core::{Error, ErrorKind};
 use regex::Regex;
 
 use super::arrow::select;
+use super::bounded::Bounded;
 use super::text::{self, Text};
 use crate::error::to_datafusion;
 
@@ -56,11 +56,16 @@ impl CsvOpener {
         if let Some(comment) = self.csv.comment() {
             format = format.with_comment(comment);
         }
-        let mut start = BytesMut::new();
+        let (mut start, mut parse_at) = (BytesMut::new(), 0);
         loop {
             let next = text.try_next().await?;
             let is_end = next.is_none();
             start.extend(next);
+            if start.len() < parse_at && !is_end {
+                continue;
+            }
+            // A line that is longer than what was gathered is not parsed for every chunk.
+            parse_at = 2 * start.len();
             match format.infer_schema(start.as_ref(), Some(1)) {
                 // A second line has begun, so the first is whole.
                 Ok((schema, rows)) if rows > 0 || is_end => {
@@ -113,7 +118,7 @@ impl CsvOpener {
         if let Some(comment) = self.csv.comment() {
             reader = reader.with_comment(comment);
         }
-        let decoder = DecoderDeserializer::new(CsvDecoder::new(reader.build_decoder()));
+        let decoder = DecoderDeserializer::new(Bounded::new(reader.build_decoder()));
         let wanted = Arc::clone(&self.wanted);
         let rows =
             deserialize_stream(text::in_lines(text).fuse(), decoder).map_err(DataFusionError::from);

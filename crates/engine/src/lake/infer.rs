@@ -179,3 +179,22 @@ fn unpacked(csv: &CsvFormat) -> CsvFormat {
         .with_options(csv.options().clone())
         .with_file_compression_type(FileCompressionType::UNCOMPRESSED)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::Schema;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_tables_is_bounded() {
+        let cache = SchemaCache::default();
+        let known = Known { schema: Arc::new(Schema::empty()), shape: None };
+        for table in 0..3 * SCHEMAS_MAX {
+            cache.put(table.to_string(), 7, known.clone());
+            assert!(cache.0.lock().unwrap().len() <= SCHEMAS_MAX);
+            assert!(cache.get(&table.to_string(), 7).is_some());
+            assert!(cache.get(&table.to_string(), 8).is_none(), "its files have changed");
+        }
+    }
+}

@@ -10,7 +10,6 @@ use arrow_json::ReaderBuilder;
 use arrow_schema::{DataType, Fields, Schema, SchemaRef};
 use bytes::{Buf, Bytes, BytesMut};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonDecoder;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::error::{DataFusionError, Result};
 use datafusion_datasource::boundary_stream::AlignedBoundaryStream;
@@ -22,6 +21,7 @@ use orbit_core::{Error, ErrorKind};
 use serde_json::{Deserializer, Value};
 
 use super::arrow::select;
+use super::bounded::{Bounded, ROW_BYTES_MAX};
 use super::json_type::{type_of, widened};
 use super::text::{self, Text, invalid};
 use crate::error::to_datafusion;
@@ -67,6 +67,9 @@ pub(super) async fn sample(text: Text, rows_max: usize) -> Result<(DataType, Sha
                 used = parsed.byte_offset();
             }
             buffer.advance(used);
+            if buffer.len() > ROW_BYTES_MAX {
+                return Err(to_datafusion(text::too_long("row")));
+            }
             // A value that is longer than what was gathered is not parsed for every chunk.
             parse_at = PARSED_BYTES_MIN.max(2 * buffer.len());
         }
@@ -192,7 +195,7 @@ impl JsonOpener {
             .with_strict_mode(self.shape.is_sample)
             .with_coerce_primitive(true)
             .build_decoder()?;
-        let decoder = DecoderDeserializer::new(JsonDecoder::new(decoder));
+        let decoder = DecoderDeserializer::new(Bounded::new(decoder));
         let rows = deserialize_stream(text.fuse(), decoder).map_err(DataFusionError::from);
         let wanted = Arc::clone(&self.wanted);
         let rows = rows.map_err(named).map(move |batch| select(&batch?, &wanted));

@@ -6,6 +6,7 @@
 //! [`TableFormat`]: crate::TableFormat
 
 mod arrow;
+mod bounded;
 mod csv;
 mod find;
 mod format;
@@ -24,5 +25,5 @@ mod text;
 pub(crate) use find::{FoundTable, Lake, TableData};
 pub(crate) use infer::SchemaCache;
 pub(crate) use partition::names as partition_names;
-pub(crate) use store::{LakeStore, QueryStores};
+pub(crate) use store::{LakeStore, Place, QueryStores, TableStores};
 pub(crate) use table::{FileTable, declared_types};

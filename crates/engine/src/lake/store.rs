@@ -31,10 +31,34 @@ const URL: &str = "orbit://files/";
 /// Stands for the tag of a store that gives none.
 const NO_TAG: &str = "-";
 
+/// Where files lie whose paths in a plan begin alike, for people to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// What the paths begin with; ends in `/`.
+    pub(crate) start: String,
+    /// The datasource.
+    pub(crate) datasource: String,
+    /// The folder of the table, where the paths go on below it; else a tag goes before the key.
+    pub(crate) table: Option<String>,
+}
+
+impl Place {
+    /// The key of the file that this follows `start` in a path.
+    pub(crate) fn key(&self, rest: &str) -> String {
+        match self.table.as_deref() {
+            None => rest.split_once('/').map_or(rest, |(_, key)| key).to_owned(),
+            Some("") => rest.to_owned(),
+            Some(folder) => format!("{folder}/{rest}"),
+        }
+    }
+}
+
 /// The files of every datasource that a query touches.
 #[derive(Default)]
 pub(crate) struct LakeStore {
     scopes: Mutex<HashMap<String, FileStore>>,
+    /// Tables of other crates' formats, which are read through stores of their own.
+    tables: Mutex<Vec<Place>>,
     /// The first failure of a read: readers of footers keep its words alone.
     fault: Mutex<Option<Error>>,
     /// The files that were read, until it is clear that they are several.
@@ -53,10 +77,26 @@ impl LakeStore {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner).insert(scope, store);
     }
 
-    /// The datasources by the first segment of their files' paths.
-    pub(crate) fn scopes(&self) -> HashMap<String, String> {
+    /// Keeps where the files lie that are read through the store of `url`.
+    fn add_table(&self, url: &Url, datasource: &str, folder: &str) {
+        let place = Place {
+            start: url.path().trim_start_matches('/').to_owned(),
+            datasource: datasource.to_owned(),
+            table: Some(folder.to_owned()),
+        };
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+    }
+
+    /// Where the files of a plan lie.
+    pub(crate) fn places(&self) -> Vec<Place> {
         let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.iter().map(|(scope, store)| (scope.clone(), store.datasource().to_owned())).collect()
+        let files = scopes.iter().map(|(scope, store)| Place {
+            start: format!("{scope}/"),
+            datasource: store.datasource().to_owned(),
+            table: None,
+        });
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        files.chain(tables.iter().cloned()).collect()
     }
 
     /// The file as plans name it.
@@ -101,14 +141,16 @@ impl LakeStore {
     /// Says where a Parquet file lies that cannot be decoded, as far as it is known: the decoder
     /// does not tell which file it was.
     fn placed(&self, error: Error) -> Error {
-        let names: BTreeSet<_> = self.scopes().into_values().collect();
+        let names: BTreeSet<_> = self.places().into_iter().map(|p| p.datasource).collect();
         let error = match (names.len(), names.first()) {
             (1, Some(name)) => error.with_datasource(name.as_str()),
             _ => error,
         };
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Tables with stores of their own are not seen reading.
+        let has_tables = !self.tables.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         match read.as_slice() {
-            [only] => error.with_context("file", Self::key(only.as_ref())),
+            [only] if !has_tables => error.with_context("file", Self::key(only.as_ref())),
             _ => error,
         }
     }
@@ -266,5 +308,30 @@ impl ObjectStoreRegistry for QueryStores {
         stores.get(&Self::key(url)).cloned().ok_or_else(|| {
             DataFusionError::Plan(format!("no files can be read from {}", Self::key(url)))
         })
+    }
+}
+
+/// The registry of a query as a table of another crate's format is given it: whose files are
+/// read through what it registers is known for explaining.
+#[derive(Debug)]
+pub(crate) struct TableStores {
+    pub(crate) stores: Arc<dyn ObjectStoreRegistry>,
+    pub(crate) files: Arc<LakeStore>,
+    pub(crate) datasource: String,
+    pub(crate) folder: String,
+}
+
+impl ObjectStoreRegistry for TableStores {
+    fn register_store(
+        &self,
+        url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        self.files.add_table(url, &self.datasource, &self.folder);
+        self.stores.register_store(url, store)
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        self.stores.get_store(url)
     }
 }

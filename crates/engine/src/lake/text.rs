@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use orbit_core::{Error, ErrorKind};
 
+use super::bounded::ROW_BYTES_MAX;
 use crate::error::to_datafusion;
 
 /// The bytes of a text as they come.
@@ -19,9 +20,6 @@ const MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// What they put before one in UTF-16.
 const OTHER_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
-
-/// No line is longer: what unpacks to a line without an end must not fill the memory.
-const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// The text of a whole file.
 pub(super) async fn open(
@@ -61,11 +59,17 @@ pub(super) fn in_lines(text: Text) -> Text {
             None => line_bytes + chunk.len(),
         };
         ready(match line_bytes {
-            ..=LINE_BYTES_MAX => Ok(chunk),
-            _ => Err(invalid(format!("a line is longer than {} MiB", LINE_BYTES_MAX >> 20))),
+            ..=ROW_BYTES_MAX => Ok(chunk),
+            _ => Err(to_datafusion(too_long("line"))),
         })
     });
     bounded.boxed()
+}
+
+/// The error of a file with a line or a row that is too long.
+pub(super) fn too_long(what: &str) -> Error {
+    let message = format!("a {what} is longer than {} MiB", ROW_BYTES_MAX >> 20);
+    Error::new(ErrorKind::DataInvalid, message)
 }
 
 /// The error of a file that is not what its name says.

@@ -13,13 +13,13 @@ use arrow_array::{
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use futures::TryStreamExt;
-use orbit_core::ErrorKind;
+use orbit_core::{Error, ErrorKind};
 use orbit_engine::{FileFormat, TableOptions};
 use tempfile::TempDir;
 
 use crate::support::{
-    GZIPPED, Setup, ZSTD, context, lake, put, put_parquet, refusal, refusal_text, request, rows,
-    transcript,
+    GZIPPED, Setup, ZSTD, ask, context, lake, put, put_parquet, refusal, refusal_text, request,
+    rows, transcript,
 };
 
 fn people() -> RecordBatch {
@@ -230,6 +230,30 @@ async fn faulty_files_are_refused_by_name() {
         "SELECT count(*) FROM \"twin.csv\"",
     ];
     insta::assert_snapshot!(transcript(&engine, &statements).await);
+}
+
+/// Whatever a file tells of itself is answered or refused.
+#[tokio::test]
+async fn arrow_files_with_a_wrong_byte_end_no_process() {
+    let folder = folder();
+    let at = folder.path();
+    put_arrow_file(at, "file.arrow", &[people()], IpcWriteOptions::default());
+    put_arrow_stream(at, "stream.arrow", &[people()], IpcWriteOptions::default());
+    let engine = lake(at);
+    let mut refused = 0;
+    for name in ["file.arrow", "stream.arrow"] {
+        let whole = std::fs::read(at.join(name)).unwrap();
+        for (place, flip) in (0..whole.len()).step_by(2).zip([0xff, 0x01, 0x80].iter().cycle()) {
+            let mut wrong = whole.clone();
+            wrong[place] ^= flip;
+            put(at, name, wrong);
+            let answer = ask(&engine, &format!("SELECT * FROM lake.\"{name}\"")).await;
+            let known = |error: &Error| error.kind() != ErrorKind::Unexpected;
+            assert!(answer.as_ref().err().is_none_or(known), "{name} {place}: {answer:?}");
+            refused += usize::from(answer.is_err());
+        }
+    }
+    assert!(refused > 100, "{refused} refusals");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use orbit_engine::Engine;
 use orbit_testkit::responders::{Bucket, BucketRequest};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use crate::support::{Setup, refusal, rows};
@@ -113,6 +114,45 @@ async fn a_second_query_reads_no_footer_again() {
     assert_eq!(rows(&engine, "SELECT count(*), min(n) FROM store.t").await, "5000|0");
     let (bytes, keys) = read(&bucket.take_requests());
     assert_eq!((bytes, keys), (0, Vec::new()));
+}
+
+/// A file whose footer is as long as a note in it, 4 MiB.
+fn with_a_long_footer(values: impl IntoIterator<Item = i64>) -> Vec<u8> {
+    let values: ArrayRef = Arc::new(values.into_iter().collect::<Int64Array>());
+    let batch = RecordBatch::try_from_iter([("n", values)]).unwrap();
+    let note = KeyValue::new("note".to_owned(), "x".repeat(4 << 20));
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![note])).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// 128 MiB of footers are kept: of more, some are read again, and the answer is the same.
+#[tokio::test]
+async fn footers_beyond_what_is_kept_are_read_again() {
+    let bucket = bucket().await;
+    for part in 0..36 {
+        let folder = if part < 8 { "few" } else { "many" };
+        let file = with_a_long_footer(part * 10..part * 10 + 10);
+        bucket.put(&format!("{folder}/{part:02}.parquet"), file);
+    }
+    let engine = engine(&bucket);
+    let sum = |of: &str| format!("SELECT sum(n), count(*) FROM store.{of}");
+    let second = async |of: &str, expected: &str| {
+        assert_eq!(rows(&engine, &sum(of)).await, expected);
+        bucket.take_requests();
+        assert_eq!(rows(&engine, &sum(of)).await, expected);
+        read(&bucket.take_requests()).0
+    };
+    let few = second("few", "3160|80").await;
+    assert!(few < 1 << 20, "{few} bytes");
+    let both = "SELECT sum(n), count(*) FROM (SELECT n FROM store.few UNION ALL \
+                SELECT n FROM store.many) AS t";
+    assert_eq!(rows(&engine, both).await, "64620|360");
+    bucket.take_requests();
+    assert_eq!(rows(&engine, both).await, "64620|360");
+    let (again, _) = read(&bucket.take_requests());
+    assert!(again > 4 << 20, "{again} bytes");
 }
 
 #[tokio::test]

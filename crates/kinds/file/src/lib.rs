@@ -1,9 +1,10 @@
 //! What object stores and file systems share.
 //!
 //! A backend of the file kind speaks to its store and leaves to this crate what every store
-//! needs alike: merging ranges into fewer requests, reading ahead, folding and paging of listings, bodies that
-//! deliver exactly what was promised and go on after a broken connection, cutting a written body
-//! into parts, and uploading the parts so that nothing is left of an upload that fails.
+//! needs alike: merging ranges into fewer requests, reading ahead, folding and paging of
+//! listings, bodies that deliver exactly what was promised and go on after a broken connection,
+//! cutting a written body into parts, and uploading the parts so that nothing is left of an
+//! upload that fails.
 //!
 //! Reading is functions over streams and closures; a store that takes files in parts implements
 //! [`PartStore`].

@@ -1,17 +1,9 @@
-//! The blocks `tls` and `proxy` of a datasource.
+//! The block `proxy` of a datasource.
 
 use orbit_core::{Problem, Secret, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
-
-/// How the server's certificate is judged.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSettings {
-    /// A file of PEM certificates that are trusted beside those of the operating system.
-    pub ca_path: Option<String>,
-}
 
 /// The proxy between here and the service. Variables such as `HTTPS_PROXY` are not read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -9,12 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ServerError;
+use super::{Certificates, ServerError};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -129,7 +133,7 @@ type Message = (String, Vec<(String, String)>, Vec<u8>);
 /// First line, headers and body of a message; without a length its body ends with the
 /// connection, if it may.
 async fn message(
-    reader: &mut BufReader<TcpStream>,
+    reader: &mut BufReader<impl AsyncRead + Unpin>,
     may_end_with_connection: bool,
 ) -> io::Result<Message> {
     let mut lines = Vec::new();
@@ -168,6 +172,7 @@ type Log = Mutex<Vec<HttpRequest>>;
 
 /// A server on loopback whose answers a closure makes. Ended when it is dropped.
 pub struct HttpServer {
+    scheme: &'static str,
     port: u16,
     seen: Arc<Log>,
     _task: AbortOnDropHandle<()>,
@@ -194,20 +199,50 @@ impl HttpServer {
     where
         F: Future<Output = HttpAnswer> + Send + 'static,
     {
+        Self::listening(None, Arc::new(move |request| answer(request).boxed())).await
+    }
+
+    /// The same over TLS, with the certificate of `localhost`.
+    ///
+    /// # Errors
+    /// `Failed` when no port is to be had or the certificate cannot be used.
+    pub async fn start_secured(
+        certificates: &Certificates,
+        answer: impl Fn(&HttpRequest) -> HttpAnswer + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let acceptor = acceptor(certificates)
+            .map_err(|e| ServerError::failed("reading a server's certificate", e))?;
+        let script = move |request| std::future::ready(answer(&request)).boxed();
+        Self::listening(Some(acceptor), Arc::new(script)).await
+    }
+
+    async fn listening(
+        acceptor: Option<TlsAcceptor>,
+        script: Arc<Script>,
+    ) -> Result<Self, ServerError> {
         let failed = |e: io::Error| ServerError::failed("starting an HTTP server", e);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let seen: Arc<Log> = Arc::default();
-        let script: Arc<Script> = Arc::new(move |request| answer(request).boxed());
         let log = Arc::clone(&seen);
         let serve = async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
+                let (acceptor, script, log) =
+                    (acceptor.clone(), Arc::clone(&script), Arc::clone(&log));
+                connections.spawn(async move {
+                    stream.set_nodelay(true)?;
+                    match acceptor {
+                        None => serve(stream, script, log).await,
+                        // A client that does not trust the server says so and leaves.
+                        Some(acceptor) => serve(acceptor.accept(stream).await?, script, log).await,
+                    }
+                });
                 while connections.try_join_next().is_some() {}
             }
         };
-        Ok(Self { port, seen, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
+        Ok(Self { scheme, port, seen, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
     }
 
     /// The port on 127.0.0.1.
@@ -217,7 +252,8 @@ impl HttpServer {
 
     /// Where it is, for a client.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let host = if self.scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("{}://{host}:{}", self.scheme, self.port)
     }
 
     /// The requests so far.
@@ -232,10 +268,25 @@ impl fmt::Debug for HttpServer {
     }
 }
 
+fn acceptor(
+    certificates: &Certificates,
+) -> Result<TlsAcceptor, Box<dyn std::error::Error + Send + Sync>> {
+    let chain = CertificateDer::pem_file_iter(&certificates.certificate)?;
+    let chain = chain.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&certificates.key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key)?)))
+}
+
 /// Answers the requests of one connection until either side ends it. A client that has gone
 /// needs no answer.
-async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<Log>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: Arc<Script>,
+    seen: Arc<Log>,
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (start, headers, body) = message(&mut stream, false).await?;
@@ -256,7 +307,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, seen: Arc<Log>) -> io::Re
 
 /// Whether the connection ends with this answer.
 async fn send(
-    stream: &mut BufReader<TcpStream>,
+    stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
     answer: &HttpAnswer,
     is_head: bool,
 ) -> io::Result<bool> {

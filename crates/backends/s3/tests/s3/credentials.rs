@@ -8,12 +8,14 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use futures::StreamExt;
-use orbit_core::{ErrorKind, ListFiles, Presign, PresignMethod};
-use orbit_testkit::servers::{HttpAnswer, HttpServer};
+use orbit_core::{ErrorKind, ListFiles, Presign, PresignMethod, ReadRanges, Retry};
+use orbit_testkit::servers::{HttpAnswer, HttpServer, ServerError};
 
 use crate::Outcome;
-use crate::world::{Store, World, cx, of_endpoint, refused, settings};
+use crate::storms::ranged;
+use crate::world::{Store, World, cx, of_endpoint, pattern, refused, settings};
 
+const RUN_OUT: &str = "<Error><Code>ExpiredToken</Code></Error>";
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
 
 /// Keys that run out in `seconds`.
@@ -128,7 +130,7 @@ pub(crate) async fn keys_that_run_out_in_the_middle_end_the_listing_in_an_error(
             "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>k</Key><Size>1</Size>\
              </Contents><NextContinuationToken>next</NextContinuationToken></ListBucketResult>",
         ),
-        _ => HttpAnswer::new(400, "<Error><Code>ExpiredToken</Code></Error>"),
+        _ => HttpAnswer::new(400, RUN_OUT),
     });
     let server = server.await?;
     let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
@@ -138,6 +140,76 @@ pub(crate) async fn keys_that_run_out_in_the_middle_end_the_listing_in_an_error(
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     assert_eq!(error.message(), "the temporary credentials have run out");
     assert!(pages.next().await.is_none());
+    assert_eq!(server.seen().len(), 3);
+    Ok(())
+}
+
+/// A store of one file that after a while calls the first credentials of a role run out, long
+/// before their end, and those that come next too if `forever`; and who gives them out.
+async fn revoking(
+    body: Bytes,
+    forever: bool,
+) -> Result<(Store, HttpServer, HttpServer), ServerError> {
+    let given = AtomicU32::new(0);
+    let sts = HttpServer::start(move |_| role(given.fetch_add(1, Ordering::SeqCst) + 1, 3600));
+    let (sts, answered) = (sts.await?, AtomicU32::new(0));
+    let store = HttpServer::start(move |request| {
+        if request.path.contains("list-type") {
+            return HttpAnswer::new(200, EMPTY);
+        }
+        let is_first = request.header("authorization").unwrap().contains("Credential=ROLE1/");
+        match answered.fetch_add(1, Ordering::SeqCst) {
+            2.. if is_first || forever => HttpAnswer::new(400, RUN_OUT),
+            _ => ranged(request, &body),
+        }
+    });
+    let (store, sts_url) = (store.await?, sts.endpoint());
+    let arn = "arn:aws:iam::123456789012:role/reader";
+    let more = [("role_arn", arn), ("sts_endpoint_url", sts_url.as_str())];
+    let connected = Store::connect(of_endpoint(&store.endpoint(), &more)).await.unwrap();
+    Ok((connected, store, sts))
+}
+
+pub(crate) async fn credentials_that_a_store_calls_run_out_are_asked_for_once_more(
+    _: Arc<World>,
+) -> Outcome {
+    let body = pattern(12 << 20);
+    let ranges: Vec<_> = (0..6_u64).map(|i| i << 21).map(|at| at..at + 1000).collect();
+    let wanted = |key: &str| ReadRanges {
+        key: key.to_owned(),
+        ranges: ranges.clone(),
+        if_match: Some("\"1\"".to_owned()),
+    };
+    let (store, _server, sts) = revoking(body.clone(), false).await?;
+    let read = store.files().read_ranges(&cx(), wanted("file")).await.unwrap();
+    let expected: Vec<_> =
+        ranges.iter().map(|r| body.slice(r.start as usize..r.end as usize)).collect();
+    assert_eq!(read, expected);
+    assert_eq!(sts.seen().len(), 2);
+    let (store, server, sts) = revoking(body, true).await?;
+    let error = store.files().read_ranges(&cx(), wanted("file")).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unauthenticated, Retry::Never));
+    assert_eq!(error.message(), "the temporary credentials have run out");
+    assert_eq!(sts.seen().len(), 2);
+    // What was under way ends with the read.
+    let asked = server.seen().len();
+    assert!(asked <= 1 + 2 * ranges.len(), "{asked} requests");
+    Ok(())
+}
+
+/// The answer to a HEAD has no room for a reason.
+pub(crate) async fn a_refusal_without_a_body_is_asked_about(_: Arc<World>) -> Outcome {
+    let connected = AtomicU32::new(0);
+    let server = HttpServer::start(move |request| match request.method.as_str() {
+        "HEAD" => HttpAnswer::new(400, ""),
+        _ if connected.fetch_add(1, Ordering::SeqCst) == 0 => HttpAnswer::new(200, EMPTY),
+        _ => HttpAnswer::new(400, RUN_OUT),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    let error = store.stat("file").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(error.message(), "the temporary credentials have run out");
     assert_eq!(server.seen().len(), 3);
     Ok(())
 }

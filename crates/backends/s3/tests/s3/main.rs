@@ -12,6 +12,7 @@ mod long;
 mod refusals;
 mod secrets;
 mod storms;
+mod trust;
 mod world;
 mod writes;
 
@@ -76,6 +77,8 @@ fn main() -> ExitCode {
             a_role_that_is_refused_says_so,
             what_is_wrong_with_credentials_is_said,
             keys_that_run_out_in_the_middle_end_the_listing_in_an_error,
+            credentials_that_a_store_calls_run_out_are_asked_for_once_more,
+            a_refusal_without_a_body_is_asked_about,
             anonymous_requests_are_not_signed,
             settings_put_their_headers_on_requests;
         faults:
@@ -110,11 +113,16 @@ fn main() -> ExitCode {
             a_body_that_is_always_short_is_an_error,
             a_file_that_changed_since_it_was_listed_is_a_conflict,
             a_write_that_meets_another_is_sent_again;
+        trust:
+            only_a_trusted_certificate_is_spoken_to,
+            certificates_that_cannot_be_read_are_told;
         writes:
             a_large_file_comes_back,
             nothing_is_left_of_a_broken_upload,
             nothing_is_left_of_a_dropped_upload,
             a_condition_holds_at_the_end_of_an_upload,
+            an_upload_that_meets_another_write_at_its_end_is_told,
+            an_upload_that_is_asked_to_wait_goes_on,
             a_lost_answer_is_told_as_unknown,
             copies_keep_conditions,
             lent_files_are_read_and_written_without_credentials;

@@ -1,20 +1,31 @@
 //! Writes: whole or not at all, with nothing left of those that fail.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use insta::{allow_duplicates, assert_snapshot};
 use orbit_core::{
-    ByteStream, Copy, Error, ErrorKind, Presign, PresignMethod, Result, Write, WriteCondition,
-    WriteEffect,
+    ByteStream, Copy, Error, ErrorKind, Presign, PresignMethod, Result, Retry, Write,
+    WriteCondition, WriteEffect,
 };
-use orbit_testkit::servers::{Fault, HttpRequest, Moto, Proxy, S3s, ServerError, http};
+use orbit_testkit::servers::{
+    Fault, HttpAnswer, HttpRequest, HttpServer, Moto, Proxy, S3s, ServerError, http,
+};
 
 use crate::Outcome;
-use crate::world::{Store, World, cx, of_moto, of_s3s, pattern};
+use crate::world::{Store, World, cx, of_endpoint, of_moto, of_s3s, pattern};
 
 const MEBIBYTE: usize = 1 << 20;
+
+const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>one</UploadId>\
+                     </InitiateMultipartUploadResult>";
+const ENDED: &str = "<CompleteMultipartUploadResult><ETag>\"1\"</ETag>\
+                     </CompleteMultipartUploadResult>";
 
 /// More than two parts.
 const LARGE: usize = 20 * MEBIBYTE + 7;
@@ -107,6 +118,80 @@ pub(crate) async fn a_condition_holds_at_the_end_of_an_upload(_: Arc<World>) -> 
     assert_eq!(store.read("once").await.unwrap(), small);
     store.0.close().await.unwrap();
     assert_eq!(server.left_of_uploads(), [""; 0].map(std::path::PathBuf::from));
+    Ok(())
+}
+
+/// A store that takes uploads in parts, and asks to wait this often at their beginning and at
+/// their end; `end` is its answer when one is to become a file.
+async fn taking_parts(
+    asks_to_wait: u32,
+    end: HttpAnswer,
+) -> std::result::Result<(Store, HttpServer), ServerError> {
+    let busy = [AtomicU32::new(asks_to_wait), AtomicU32::new(asks_to_wait)];
+    let server = HttpServer::start(move |request| {
+        let step = request.path.split_once('?').map_or("", |(_, query)| query);
+        let begins = request.method == "POST" && step.starts_with("uploads");
+        let ends = request.method == "POST" && step.contains("uploadId=one");
+        let waits = |left: u32| left.checked_sub(1);
+        let is_busy = || busy[usize::from(ends)].fetch_update(SeqCst, SeqCst, waits).is_ok();
+        if (begins || ends) && is_busy() {
+            return HttpAnswer::new(503, "<Error><Code>SlowDown</Code></Error>");
+        }
+        match request.method.as_str() {
+            _ if begins => HttpAnswer::new(200, BEGUN),
+            _ if ends => end.clone(),
+            "DELETE" => HttpAnswer::new(204, ""),
+            "GET" => HttpAnswer::new(200, EMPTY),
+            _ => HttpAnswer::new(200, "").with("etag", "\"1\""),
+        }
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    Ok((store, server))
+}
+
+/// How often a method was asked for with this in its query.
+fn asked(server: &HttpServer, method: &str, part: &str) -> usize {
+    let seen = server.seen();
+    seen.iter().filter(|request| request.method == method && request.path.contains(part)).count()
+}
+
+/// The store's documentation wants the upload to begin anew, which only its caller can do.
+pub(crate) async fn an_upload_that_meets_another_write_at_its_end_is_told(
+    _: Arc<World>,
+) -> Outcome {
+    let conflict = "<Error><Code>ConditionalRequestConflict</Code></Error>";
+    for condition in [WriteCondition::IfAbsent, WriteCondition::IfMatch("\"0\"".to_owned())] {
+        let (store, server) = taking_parts(0, HttpAnswer::new(409, conflict)).await?;
+        let request = write("met", pieces(&pattern(LARGE)), condition.clone());
+        let error = store.files().write(&cx(), request).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Never), "{error}");
+        assert_eq!(error.write_effect(), Some(WriteEffect::None));
+        allow_duplicates! {
+            assert_snapshot!(error, @"somebody else writes the file now (key: met, code: ConditionalRequestConflict); nothing was written; write it again");
+        }
+        store.0.close().await.unwrap();
+        assert_eq!(asked(&server, "POST", "uploadId=one"), 1);
+        assert_eq!(asked(&server, "DELETE", "uploadId=one"), 1);
+        let end = server
+            .seen()
+            .into_iter()
+            .find(|r| r.path.contains("uploadId=one") && r.method == "POST");
+        let header =
+            if condition == WriteCondition::IfAbsent { "if-none-match" } else { "if-match" };
+        assert!(end.unwrap().header(header).is_some());
+    }
+    Ok(())
+}
+
+/// A refusal that says that nothing was done is no end, neither at the beginning nor at the end.
+pub(crate) async fn an_upload_that_is_asked_to_wait_goes_on(_: Arc<World>) -> Outcome {
+    let (store, server) = taking_parts(1, HttpAnswer::new(200, ENDED)).await?;
+    let request = write("busy", pieces(&pattern(LARGE)), WriteCondition::IfAbsent);
+    assert_eq!(store.files().write(&cx(), request).await.unwrap().size_bytes, LARGE as u64);
+    assert_eq!(asked(&server, "POST", "uploads"), 2);
+    assert_eq!(asked(&server, "POST", "uploadId=one"), 2);
+    assert_eq!(asked(&server, "DELETE", ""), 0);
     Ok(())
 }
 
