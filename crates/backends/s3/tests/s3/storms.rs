@@ -32,7 +32,7 @@ pub(crate) fn ranged(request: &HttpRequest, body: &Bytes) -> HttpAnswer {
     let to = body.len().min(to.parse().map_or(body.len(), |to: usize| to + 1));
     HttpAnswer::new(206, body.slice(from..to).to_vec())
         .with("etag", "\"1\"")
-        .with("content-range", &format!("bytes {from}-{}/{}", to - 1, body.len()))
+        .with("content-range", format!("bytes {from}-{}/{}", to - 1, body.len()))
 }
 
 /// Every other answer is a refusal.
@@ -133,7 +133,7 @@ pub(crate) async fn a_body_that_is_always_short_is_an_error(_: Arc<World>) -> Ou
         let promised = answer.body.len();
         let from = 1000 - promised;
         answer.body.truncate(500_usize.saturating_sub(from));
-        answer.with("content-length", &promised.to_string())
+        answer.with("content-length", promised.to_string())
     });
     let server = server.await?;
     let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
