@@ -94,7 +94,9 @@ fn ways_that_do_not_lead_there(desk: &Desk) {
     });
     let endpoints = servers.iter().map(HttpServer::endpoint);
     let mut text = String::new();
-    for endpoint in std::iter::once("http://store.invalid".to_owned()).chain(endpoints) {
+    // No name is so long, which the resolver knows without asking anybody.
+    let nobody = format!("http://{}.invalid", "x".repeat(64));
+    for endpoint in std::iter::once(nobody).chain(endpoints) {
         desk.configure(&endpoint, "");
         let commands: [&[&str]; 2] = [&["ls", "store:"], &query("SELECT * FROM store.t")];
         text += &refusals(desk, desk.server.secret_key(), &commands);
@@ -241,5 +243,5 @@ fn tables_whose_files_are_damaged(desk: &Desk) {
     assert!(damaged.contains("error: store: ") && damaged.contains("rotten"), "{damaged}");
     std::fs::remove_file(desk.object(&data)).unwrap();
     let missing = refusals(desk, desk.server.secret_key(), &[&query("SELECT * FROM store.rotten")]);
-    assert!(missing.contains("error: store: no such file (key: rotten/part-"), "{missing}");
+    assert!(missing.contains("store: no such file (key: rotten/part-"), "{missing}");
 }

@@ -22,7 +22,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::error::of_file;
+use crate::error::{inner, of_file};
 
 /// What is read of a file's end at first; a longer footer takes a second request.
 const FOOTER_BYTES: usize = 64 << 10;
@@ -48,8 +48,10 @@ pub(super) fn read(
         let (store, schema) = (store.clone(), Arc::clone(&schema));
         async move {
             let name = store.datasource().to_owned();
-            let place = move |error: DataFusionError, key: &str| {
-                of_file(&error).with_datasource(name.as_str()).with_context("key", key)
+            // What the store says of a file names it already.
+            let place = move |error: DataFusionError, key: &str| match inner(&error) {
+                Some(said) => said.clone().with_datasource(name.as_str()),
+                None => of_file(&error).with_datasource(name.as_str()).with_context("key", key),
             };
             let file = ParquetFile::open(store, &key).await;
             let batches = match file {
