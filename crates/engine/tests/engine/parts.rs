@@ -60,9 +60,9 @@ async fn what_is_cut_short_is_one_query() {
         assert_eq!(sorted(&engine, sql).await, ["0", "1"]);
         assert_eq!(reads(&engine, sql).await, "one query");
     }
-    let source =
-        crm().capability(orbit_core::SqlCapability { partitions: None, ..FULL_CAPABILITY });
-    let engine = setup(&source.build()).build();
+    let undivided = SqlCapability { partitions: None, ..FULL_CAPABILITY };
+    let source = crm().capability(undivided).build();
+    let engine = setup(&source).build();
     assert_eq!(reads(&engine, "SELECT id FROM crm.orders").await, "one query");
 }
 
