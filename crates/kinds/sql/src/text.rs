@@ -96,7 +96,12 @@ fn float<T: std::str::FromStr>(text: &[u8]) -> Fit<T> {
 #[inline]
 pub fn decimal(text: &[u8], precision: u8, scale: i8) -> Fit<i128> {
     let (negative, digits) = signed(text);
-    let point = digits.iter().position(|b| *b == b'.').unwrap_or(digits.len());
+    // A server writes as many decimals as the column has, so the point is where they begin.
+    let expected = digits.len().wrapping_sub(usize::from(scale.unsigned_abs()) + 1);
+    let point = match digits.get(expected) {
+        Some(b'.') => expected,
+        _ => digits.iter().position(|b| *b == b'.').unwrap_or(digits.len()),
+    };
     let (whole, fraction) = digits.split_at(point);
     let fraction = fraction.get(1..).unwrap_or_default();
     if whole.is_empty() && fraction.is_empty() {
