@@ -1,6 +1,7 @@
 //! DataFusion's errors as ORBIT's, with what a source said kept whole.
 
 use std::error::Error as StdError;
+use std::io;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
@@ -78,7 +79,10 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
             Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
             _ => match error.downcast_ref::<ArrowError>() {
                 Some(ArrowError::ExternalError(inner)) => Some(inner.as_ref()),
-                _ => error.source(),
+                _ => match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                    Some(inner) => Some(inner),
+                    None => error.source(),
+                },
             },
         };
     }

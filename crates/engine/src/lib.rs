@@ -23,6 +23,7 @@ mod rules;
 mod run;
 mod semantics;
 mod session;
+mod spill;
 mod sql;
 mod write;
 

@@ -1,6 +1,5 @@
 //! The DataFusion session of one query, over what all queries of an engine share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::catalog::{
@@ -9,7 +8,7 @@ use datafusion::catalog::{
 };
 use datafusion::datasource::TableProvider;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -18,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 use orbit_core::{Context, Error, ErrorKind, Result};
 
 use crate::error::from_datafusion;
+use crate::spill::SpillFolder;
 use crate::{EngineOptions, ending, remote, rules, semantics};
 
 /// Bytes of footers that are kept between queries.
@@ -26,10 +26,8 @@ const FOOTER_CACHE_BYTES: usize = 128 << 20;
 /// What the queries of an engine share: memory, disk and footers.
 pub(crate) fn runtime(options: &EngineOptions) -> Result<Arc<RuntimeEnv>> {
     let memory = usize::try_from(options.memory_bytes_max).unwrap_or(usize::MAX);
-    let folder: PathBuf = options.spill_path.clone().unwrap_or_else(std::env::temp_dir);
-    let disk = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![folder]))
-        .with_max_temp_directory_size(options.spill_bytes_max);
+    let files = Arc::new(SpillFolder::new(options)?);
+    let disk = DiskManagerBuilder::default().with_temp_file_factory(files);
     // Footers are kept by path, and a path says whose file and which content it is. Listings
     // and statistics belong to one query.
     let caches = CacheManagerConfig {

@@ -13,12 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Setup, context, lake, put, put_parquet, refusal, request, rows};
 
-fn bounded(folder: &Path, memory_bytes_max: u64) -> Engine {
-    let spill = folder.join("spill");
-    std::fs::create_dir_all(&spill).unwrap();
+fn bounded(folder: &Path, memory_bytes_max: u64, spill_bytes_max: u64) -> Engine {
     let options = EngineOptions {
         memory_bytes_max,
-        spill_path: Some(spill),
+        spill_bytes_max,
+        spill_path: Some(folder.join("spilled/rows")),
         target_partitions: Some(2),
         ..EngineOptions::default()
     };
@@ -35,22 +34,19 @@ fn put_big(folder: &Path, rows: i64) {
     put_parquet(folder, "big.parquet", &RecordBatch::try_from_iter(columns).unwrap());
 }
 
-fn spill_is_used(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder.join("spill")).unwrap().flatten();
-    entries.into_iter().any(|e| std::fs::read_dir(e.path()).is_ok_and(|d| d.count() > 0))
-}
+const SPILLED: &str = "SELECT id, pad FROM big ORDER BY id";
 
 #[tokio::test]
 async fn a_sort_beyond_the_memory_is_spilled_and_right() {
     const ROWS: i64 = 600_000;
     let folder = tempfile::tempdir().unwrap();
     put_big(folder.path(), ROWS);
-    let engine = bounded(folder.path(), 64 << 20);
-    let sql = "SELECT id, pad FROM big ORDER BY id";
-    let mut stream = engine.query(&context(), request(sql)).await.unwrap();
-    let (mut next, mut spilled) = (0, false);
+    let engine = bounded(folder.path(), 64 << 20, 1 << 30);
+    let mut stream = engine.query(&context(), request(SPILLED)).await.unwrap();
+    let mut next = 0;
     while let Some(batch) = stream.try_next().await.unwrap() {
-        spilled |= spill_is_used(folder.path());
+        let names = std::fs::read_dir(folder.path().join("spilled/rows")).unwrap().count();
+        assert_eq!(names, 0, "somebody else could read what is spilled, or find it later");
         let ids = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
         for id in ids.values() {
             assert_eq!(*id, next);
@@ -58,16 +54,34 @@ async fn a_sort_beyond_the_memory_is_spilled_and_right() {
         }
     }
     assert_eq!(next, ROWS);
-    assert!(spilled, "the sort did not need more than its memory");
-    drop(stream);
-    assert!(!spill_is_used(folder.path()), "spilled files are left behind");
+}
+
+#[tokio::test]
+async fn spilled_rows_take_no_more_disk_than_they_may() {
+    let folder = tempfile::tempdir().unwrap();
+    put_big(folder.path(), 600_000);
+    let engine = bounded(folder.path(), 64 << 20, 8 << 20);
+    let error = refusal(&engine, SPILLED).await;
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("spill_bytes_max")), "{error}");
+}
+
+#[tokio::test]
+async fn a_query_that_ended_gives_its_disk_back() {
+    let folder = tempfile::tempdir().unwrap();
+    put_big(folder.path(), 600_000);
+    let engine = bounded(folder.path(), 64 << 20, 100 << 20);
+    for _ in 0..3 {
+        let stream = engine.query(&context(), request(SPILLED)).await.unwrap();
+        stream.try_for_each(async |_| Ok(())).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_group_beyond_the_memory_is_right() {
     let folder = tempfile::tempdir().unwrap();
     put_big(folder.path(), 600_000);
-    let engine = bounded(folder.path(), 64 << 20);
+    let engine = bounded(folder.path(), 64 << 20, 1 << 30);
     let sql = "SELECT count(*), sum(n), max(pad) FROM \
                (SELECT pad, count(*) AS n FROM big GROUP BY pad) g";
     assert_eq!(rows(&engine, sql).await, format!("600000|600000|{:0>100}", 599_999));
@@ -77,7 +91,7 @@ async fn a_group_beyond_the_memory_is_right() {
 async fn what_fits_neither_memory_nor_disk_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     put_big(folder.path(), 50_000);
-    let engine = bounded(folder.path(), 256 << 10);
+    let engine = bounded(folder.path(), 256 << 10, 1 << 30);
     let error = refusal(&engine, "SELECT id, pad FROM big ORDER BY pad DESC, id").await;
     assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("memory_bytes_max")), "{error}");
@@ -187,7 +201,7 @@ async fn a_plan_counts_each_file_once() {
     let folder = tempfile::tempdir().unwrap();
     put_big(folder.path(), 200_000);
     let bytes = std::fs::metadata(folder.path().join("big.parquet")).unwrap().len();
-    let engine = bounded(folder.path(), 64 << 20);
+    let engine = bounded(folder.path(), 64 << 20, 1 << 30);
     let cx = context();
     let explained = engine.explain(&cx, request("SELECT sum(id % 7) FROM big"), false);
     let explained = explained.await.unwrap();
