@@ -237,7 +237,8 @@ impl SqlDatasource for RedshiftDatasource {
     async fn estimate(&self, cx: &Context, request: Query) -> Result<Estimate> {
         self.may_ask(cx)?;
         let sql = self.shared.statement_of(cx, &request).await?;
-        let plan = self.shared.question(cx, format!("EXPLAIN {sql}")).await?;
+        let explain = estimate::explain_sql(self.shared.server, &sql);
+        let plan = self.shared.question(cx, explain).await?;
         let statistics = match &request.target {
             Target::Table(table) => {
                 let place = self.shared.place(&table.name)?;

@@ -165,13 +165,17 @@ async fn run(mut job: Job, mut reader: Reader) {
 
 /// Answers no rows, once their schema is known; nobody waits for that longer than for rows.
 async fn open_empty(job: &mut Job, reader: &mut Reader) -> End {
-    let (sink, closing) = (reader.sink.clone(), job.shared.closing.clone());
-    let schema = tokio::select! {
+    let (sink, shared, work) =
+        (reader.sink.clone(), Arc::clone(&job.shared), Arc::clone(&job.work));
+    let (schema, has_ended) = tokio::select! {
         biased;
-        schema = shape(job, reader) => schema,
-        () = sink.closed() => return End::Stopped,
-        () = closing.cancelled() => Err(closed()),
+        schema = shape(job, reader) => (schema, true),
+        () = sink.closed() => (Err(lost()), false),
+        () = shared.closing.cancelled() => (Err(closed()), false),
     };
+    if !has_ended {
+        shared.works.stop(&shared.side, &work).await;
+    }
     match schema {
         Ok(schema) => {
             reader.open(schema);
@@ -241,7 +245,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
         Ok(session) => &mut session.connection,
         Err(error) => return End::Failed { error, sound: false },
     };
-    let closing = shared.closing.clone();
+    let (closing, caller) = (shared.closing.clone(), cx.clone());
     let sql = std::mem::take(&mut plan.sql);
     let mut rows = match plan.wire {
         Wire::Text => Rows::Text(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection)),
@@ -255,8 +259,12 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
                 },
                 // The server answers only once it has planned, which may take long.
                 () = reader.sink.closed() => {
-                    drop(shared.works.cancel(&shared.side, work).await);
+                    shared.works.stop(&shared.side, work).await;
                     return End::Stopped;
+                }
+                () = closing.cancelled() => {
+                    shared.works.stop(&shared.side, work).await;
+                    return End::Failed { error: closed(), sound: false };
                 }
             }
         }
@@ -272,6 +280,8 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
         biased;
         end = pumping.all(&mut rows) => end,
         () = closing.cancelled() => End::Failed { error: closed(), sound: false },
+        // Also while nobody looks at the stream.
+        error = caller.ended() => End::Failed { error, sound: false },
     };
     if matches!(end, End::Stopped | End::Failed { sound: false, .. }) {
         stop(shared, work, &mut rows).await;

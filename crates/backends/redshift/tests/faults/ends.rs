@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use orbit_core::{Context, Effect, Error, ErrorKind, Query};
+use orbit_core::{Context, Describe, Effect, Error, ErrorKind, ListTables, Query};
 use orbit_testkit::servers::{Fault, Proxy, RedshiftWire};
 
 use arrow_array::cast::AsArray;
@@ -101,6 +101,70 @@ pub(crate) async fn cancelled_within_a_second(stage: &Stage) -> Attempt {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+    Ok(datasource.close().await?)
+}
+
+/// Questions to catalogs, and the columns of a statement, whose caller leaves are cancelled, also
+/// behind the proxy, where the server does not look whether its client is there.
+pub(crate) async fn abandoned_questions_are_cancelled(stage: &Stage) -> Attempt {
+    stage.prepare_catalog().await;
+    let slow = |sql: &str| {
+        let asks = ["svv_all_tables", "svv_all_columns", "abandon-me"];
+        let asks = asks.iter().any(|word| sql.contains(word));
+        asks.then(|| format!("SELECT q.* FROM pg_sleep(500), ({sql}) AS q"))
+    };
+    let proxy = RedshiftWire::start_with(stage.server.port(), slow).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%pg_sleep(500), (%' AND pid <> pg_backend_pid()";
+    let statement = || Query::statement("SELECT 'abandon-me' AS a", Effect::Read);
+    for question in ["list", "describe", "query", "shape"] {
+        let asked = tokio::spawn({
+            let datasource = Arc::clone(&datasource);
+            async move {
+                let (sql, cx) = (sql(&datasource), cx());
+                let describe = |query| Describe { query };
+                match question {
+                    "list" => sql.list(&cx, ListTables::default()).await.map(drop),
+                    "describe" => sql.describe(&cx, describe(table("series"))).await.map(drop),
+                    "query" => sql.query(&cx, table("series")).await.map(drop),
+                    _ => sql.describe(&cx, describe(statement())).await.map(drop),
+                }
+            }
+        });
+        while stage.counted(busy).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        asked.abort();
+        let begun = Instant::now();
+        while stage.counted(busy).await > 0 {
+            let waited = begun.elapsed();
+            ensure!(waited < Duration::from_secs(1), "{question} is at work for {waited:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    Ok(datasource.close().await?)
+}
+
+/// The token stops a statement at the source also while nobody looks at its stream.
+pub(crate) async fn a_stream_that_nobody_looks_at_is_ended(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[("application_name", "orbit-unseen")]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-unseen' \
+                AND state = 'active' AND pid <> pg_backend_pid()";
+    let token = tokio_util::sync::CancellationToken::new();
+    let cx = Context::builder().cancellation(token.clone()).build();
+    let mut stream = sql(&datasource).query(&cx, table("series")).await?;
+    stream.next().await.ok_or("the stream is empty")??;
+    ensure!(stage.counted(busy).await == 1, "the statement has ended before");
+    token.cancel();
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(2), "it is still at work");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let kind = gather(stream).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::Cancelled), "the stream ends as {kind:?}");
     Ok(datasource.close().await?)
 }
 
