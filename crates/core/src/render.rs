@@ -21,6 +21,9 @@ pub trait SqlForms: Send + Sync {
     /// A column of text that compares and sorts by the bytes in which it is read; `name` is its
     /// quoted name, `field` what it is read as.
     fn in_byte_order(&self, name: String, field: &Field) -> String;
+
+    /// A column of text as it is matched with a pattern, by the characters in which it is read.
+    fn in_patterns(&self, name: String, field: &Field) -> String;
 }
 
 /// What is read, and how.
@@ -204,8 +207,12 @@ impl Scope<'_> {
             let message = "a pattern without regard to case is not applied by this source";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let (name, word) = (self.operand(column)?, if negated { "NOT LIKE" } else { "LIKE" });
         let dialect = self.forms.dialect();
+        let (name, word) = (dialect.quote(column), if negated { "NOT LIKE" } else { "LIKE" });
+        let name = match self.field(column)? {
+            Some(field) => self.forms.in_patterns(name, field),
+            None => name,
+        };
         // Sources differ in what escapes when nothing is said.
         Ok(format!("{name} {word} {} ESCAPE {}", dialect.text(pattern)?, dialect.text("\\")?))
     }

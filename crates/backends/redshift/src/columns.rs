@@ -7,7 +7,7 @@ use sqlx::{Column, Row, TypeInfo};
 use crate::catalog;
 use crate::session::Server;
 use crate::shared::Shared;
-use crate::types::{self, SourceColumn, is_text, oid};
+use crate::types::{self, SourceColumn, is_varying_text, oid};
 
 /// The columns of a row. The driver drops precision and scale, so they are looked up for
 /// columns that come straight from a table; where `exactly` is not asked for, they are not
@@ -56,8 +56,11 @@ fn told(server: Server, column: &PgColumn) -> SourceColumn {
         modifier: -1,
         source_type,
         nullable: true,
-        // PostgreSQL compares the text of any type, where it is told to.
-        binary_collation: oid != oid::BPCHAR && (is_text(oid) || server == Server::Postgresql),
+        binary_collation: match server {
+            Server::Redshift => is_varying_text(oid),
+            // It compares the text of any type, where it is told to.
+            Server::Postgresql => oid != oid::BPCHAR,
+        },
         comment: None,
     }
 }

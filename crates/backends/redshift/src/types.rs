@@ -126,6 +126,12 @@ pub(crate) fn is_text(oid: u32) -> bool {
     matches!(oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR)
 }
 
+/// Whether Redshift turns values of the type into the bytes in which they are read. A `char` may
+/// lose its blanks, and the types of names are those of catalogs alone.
+pub(crate) fn is_varying_text(oid: u32) -> bool {
+    matches!(oid, oid::TEXT | oid::VARCHAR)
+}
+
 /// Precision and scale of a numeric type, if it has any that Arrow holds.
 fn precision_and_scale(modifier: i32) -> Option<(u8, i8)> {
     let packed = modifier.checked_sub(4).filter(|packed| *packed >= 0)?;

@@ -63,6 +63,10 @@ impl SqlForms for Forms {
     fn in_byte_order(&self, name: String, _: &Field) -> String {
         name
     }
+
+    fn in_patterns(&self, name: String, _: &Field) -> String {
+        name
+    }
 }
 
 /// The clause for an old state.

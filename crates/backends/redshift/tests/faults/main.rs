@@ -107,6 +107,7 @@ fn main() -> std::process::ExitCode {
         connecting::catalogs_of_redshift_are_asked,
         values::a_dropped_table_is_not_found,
         values::text_of_other_types_is_compared_as_text,
+        values::text_is_compared_by_its_bytes,
         ends::a_silent_connection_is_bounded,
         child::a_killed_process_leaves_no_statement,
         child::statements_are_not_logged,
