@@ -1,8 +1,9 @@
-//! The columns of a statement's result, as a row tells them.
+//! The columns of a statement's result, as a row tells them, and its values.
 
 use orbit_core::Result;
+use orbit_sql::{ColumnBatch, Misfit, append_text};
 use sqlx::postgres::{PgColumn, PgRow};
-use sqlx::{Column, Row, TypeInfo};
+use sqlx::{Column, Row, TypeInfo, ValueRef};
 
 use crate::catalog;
 use crate::session::Server;
@@ -63,4 +64,35 @@ fn told(server: Server, column: &PgColumn) -> SourceColumn {
         },
         comment: None,
     }
+}
+
+/// Appends the values of a row; where only rows are counted, it has none.
+#[inline]
+pub(crate) fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result<()> {
+    let (mut bytes, mut misfit) = (0, None);
+    if !counts_only {
+        for (index, column) in batch.columns().iter_mut().enumerate() {
+            // Looked at where it is: a value of the driver is large, and moving it costs as much
+            // as reading it.
+            let appended = match &row.try_get_raw(index) {
+                Ok(value) if value.is_null() => column.push_null(),
+                // A value that is not null has bytes.
+                Ok(value) => {
+                    let text = value.as_bytes().unwrap_or_default();
+                    bytes += text.len();
+                    append_text(column, text)
+                }
+                Err(_) => Err(Misfit::Malformed),
+            };
+            if let Err(why) = appended {
+                misfit = Some((index, why));
+                break;
+            }
+        }
+    }
+    if let Some((index, why)) = misfit {
+        return Err(batch.misfit(index, why));
+    }
+    batch.end_row(bytes);
+    Ok(())
 }

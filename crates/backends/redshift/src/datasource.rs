@@ -152,9 +152,11 @@ impl Datasource for RedshiftDatasource {
         shared.pool.close();
         shared.closing.cancel();
         shared.tasks.close();
-        let waited = timeout(CLOSE_TIMEOUT, shared.tasks.wait()).await;
-        shared.side.close().await;
-        waited.map_err(|_| {
+        let closed = async {
+            shared.tasks.wait().await;
+            shared.side.close().await;
+        };
+        timeout(CLOSE_TIMEOUT, closed).await.map_err(|_| {
             Error::new(ErrorKind::Timeout, "a statement did not end within 5 s of being cancelled")
         })
     }

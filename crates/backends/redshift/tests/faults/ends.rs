@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use orbit_core::{Context, Describe, Effect, Error, ErrorKind, ListTables, Query};
+use orbit_core::{Context, Describe, Effect, Error, ErrorKind, Event, ListTables, Query, Reporter};
 use orbit_testkit::servers::{Fault, Proxy, RedshiftWire};
 
 use arrow_array::cast::AsArray;
@@ -166,6 +166,62 @@ pub(crate) async fn a_stream_that_nobody_looks_at_is_ended(stage: &Stage) -> Att
     let kind = gather(stream).await.err().map(|e| e.kind());
     ensure!(kind == Some(ErrorKind::Cancelled), "the stream ends as {kind:?}");
     Ok(datasource.close().await?)
+}
+
+struct Panics;
+
+impl Reporter for Panics {
+    fn report(&self, _: &str, event: Event) {
+        if matches!(event, Event::Rows(_)) {
+            std::panic::panic_any("a reporter panics");
+        }
+    }
+}
+
+/// Rows whose task is gone are not taken for all.
+pub(crate) async fn a_task_that_is_gone_is_an_error(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[]).await?;
+    let cx = Context::builder().reporter(Arc::new(Panics)).build();
+    for query in [table("series"), Query::statement("SELECT 1", Effect::Read)] {
+        let stream = sql(&datasource).query(&cx, query).await?;
+        let kind = gather(stream).await.err().map(|e| e.kind());
+        ensure!(kind == Some(ErrorKind::Unexpected), "a stream without a task ends as {kind:?}");
+    }
+    Ok(datasource.close().await?)
+}
+
+/// Closing waits so long for what is being cancelled, however silent the server is.
+pub(crate) async fn closing_is_bounded(stage: &Stage) -> Attempt {
+    stage.prepare("CREATE TABLE locked (id bigint)").await;
+    let mut holder = observer(stage.server.port(), stage.server.user()).await?;
+    let lock = "BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut holder).await?;
+    let proxy = Proxy::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let settings = [("port", port.as_str()), ("application_name", "orbit-closing")];
+    let datasource = stage.connect(&settings).await?;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-closing' \
+                   AND wait_event_type = 'Lock'";
+    let asked: Vec<_> = (0..3)
+        .map(|_| {
+            let datasource = Arc::clone(&datasource);
+            tokio::spawn(
+                async move { sql(&datasource).query(&cx(), table("locked")).await.map(drop) },
+            )
+        })
+        .collect();
+    while stage.counted(waiting).await < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.plan(Fault::Silence, 0, 100);
+    for asked in asked {
+        asked.abort();
+    }
+    let begun = Instant::now();
+    let kind = datasource.close().await.err().map(|e| e.kind());
+    ensure!(begun.elapsed() < Duration::from_secs(7), "closing took {:?}", begun.elapsed());
+    ensure!(kind == Some(ErrorKind::Timeout), "what was not cancelled is told as {kind:?}");
+    Ok(())
 }
 
 /// A connection that says nothing any more in mid-query: the deadline ends the wait, the server

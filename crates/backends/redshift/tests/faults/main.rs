@@ -88,6 +88,8 @@ fn main() -> std::process::ExitCode {
         ends::cancelled_within_a_second,
         ends::abandoned_questions_are_cancelled,
         ends::a_stream_that_nobody_looks_at_is_ended,
+        ends::a_task_that_is_gone_is_an_error,
+        ends::closing_is_bounded,
         ends::an_exhausted_pool_says_so,
         statements::session_settings_do_not_leak,
         statements::statements_do_not_write_unless_they_may,

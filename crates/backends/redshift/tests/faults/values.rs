@@ -218,5 +218,10 @@ pub(crate) async fn a_dropped_table_is_not_found(stage: &Stage) -> Attempt {
     let kind =
         read(&datasource, Query { schema, ..table("fleeting") }).await.err().map(|e| e.kind());
     ensure!(kind == Some(ErrorKind::DataInvalid), "another type is {kind:?}");
+    let longest = "n".repeat(63);
+    stage.prepare(&format!("CREATE TABLE {longest} (n bigint)")).await;
+    read(&datasource, table(&longest)).await?;
+    let kind = read(&datasource, table(&format!("{longest}n"))).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::NotFound), "a name that is too long is {kind:?}");
     Ok(datasource.close().await?)
 }
