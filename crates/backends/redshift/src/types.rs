@@ -122,7 +122,7 @@ pub(crate) fn name(oid: u32) -> String {
 }
 
 /// Whether values of the type are plain text.
-pub(crate) fn is_text(oid: u32) -> bool {
+fn is_text(oid: u32) -> bool {
     matches!(oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR)
 }
 

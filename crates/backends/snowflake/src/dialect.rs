@@ -67,6 +67,10 @@ impl SqlForms for Forms {
     fn in_patterns(&self, name: String, _: &Field) -> String {
         name
     }
+
+    fn lookup(&self, _: String, _: &dyn Array) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// The clause for an old state.
