@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use orbit_core::{Context, Error, ErrorKind, QueryId, Result, Retry};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How a driver opens and keeps connections.
 #[async_trait]
@@ -55,7 +57,10 @@ struct Shared<C: Connect> {
     connect: C,
     limits: PoolLimits,
     permits: Arc<Semaphore>,
+    /// The one that has been idle for longest is the first.
     idle: Mutex<VecDeque<Idle<C::Connection>>>,
+    /// A task closes those that have been idle for too long; changed under the lock of `idle`.
+    is_watched: AtomicBool,
     /// Whose queries have the connections that are lent.
     holders: Mutex<Vec<QueryId>>,
 }
@@ -86,6 +91,7 @@ impl<C: Connect> Pool<C> {
             limits,
             permits: Arc::new(Semaphore::new(limits.connections_max)),
             idle: Mutex::default(),
+            is_watched: AtomicBool::new(false),
             holders: Mutex::default(),
         }))
     }
@@ -173,11 +179,7 @@ impl<C: Connect> Pool<C> {
 
     fn take_idle(&self) -> Option<Idle<C::Connection>> {
         let mut idle = self.0.idle();
-        let limits = &self.0.limits;
-        let fresh = |i: &Idle<C::Connection>| {
-            i.since.elapsed() < limits.idle_timeout && i.opened.elapsed() < limits.lifetime_max
-        };
-        idle.retain(fresh);
+        self.0.close_stale(&mut idle);
         // The one used last is the one most likely to be alive.
         idle.pop_back()
     }
@@ -207,6 +209,32 @@ impl<C: Connect> Pool<C> {
 }
 
 impl<C: Connect> Shared<C> {
+    fn close_stale(&self, idle: &mut VecDeque<Idle<C::Connection>>) {
+        let limits = &self.limits;
+        idle.retain(|i| {
+            i.since.elapsed() < limits.idle_timeout && i.opened.elapsed() < limits.lifetime_max
+        });
+    }
+
+    /// Closes what has been idle for too long while nobody asks, until nothing is idle.
+    async fn watch(pool: Weak<Self>) {
+        loop {
+            let next = {
+                let Some(shared) = pool.upgrade() else { return };
+                let mut idle = shared.idle();
+                shared.close_stale(&mut idle);
+                let Some(first) = idle.front() else {
+                    shared.is_watched.store(false, Ordering::Relaxed);
+                    return;
+                };
+                first.since.checked_add(shared.limits.idle_timeout)
+            };
+            // So long a time does not pass.
+            let Some(next) = next else { return };
+            sleep_until(next).await;
+        }
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle<C::Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,6 +283,11 @@ impl<C: Connect> Lease<C> {
         let mut idle = shared.idle();
         if !shared.permits.is_closed() && opened.elapsed() < shared.limits.lifetime_max {
             idle.push_back(Idle { connection, opened, since });
+            if let Ok(runtime) = Handle::try_current()
+                && !shared.is_watched.swap(true, Ordering::Relaxed)
+            {
+                runtime.spawn(Shared::watch(Arc::downgrade(shared)));
+            }
         }
         // Only then may the next one look for it: the permit goes with the rest.
     }
@@ -374,6 +407,18 @@ mod tests {
         pool.acquire(&cx()).await.unwrap().give_back();
         tokio::time::sleep(Duration::from_secs(11)).await;
         assert_eq!(*pool.acquire(&cx()).await.unwrap().get().unwrap(), 2, "it did not answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_ones_are_closed_though_nobody_asks() {
+        let pool = Pool::new(Counting::default(), LIMITS);
+        for _ in 0..2 {
+            pool.acquire(&cx()).await.unwrap().give_back();
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            assert_eq!(pool.0.idle().len(), 1);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert!(pool.0.idle().is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]
