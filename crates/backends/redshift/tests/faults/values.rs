@@ -172,7 +172,7 @@ pub(crate) async fn text_is_compared_by_its_bytes(stage: &Stage) -> Attempt {
         negated: false,
         ignore_case: false,
     };
-    let predicates = [
+    let predicates: [(Predicate, Vec<i64>); 6] = [
         (Predicate::compare("name", CompareOp::Eq, john()?), vec![1]),
         (Predicate::compare("name", CompareOp::NotEq, john()?), vec![2, 3]),
         (Predicate::compare("name", CompareOp::Gt, john()?), vec![3]),
