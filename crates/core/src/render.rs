@@ -4,7 +4,8 @@ use arrow_array::Array;
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::{
-    BooleanForm, Error, ErrorKind, LimitForm, NullOrder, Predicate, Result, SortKey, SqlDialect,
+    BooleanForm, CompareOp, Error, ErrorKind, LimitForm, NullOrder, Predicate, Result, SortKey,
+    SqlDialect,
 };
 
 /// How a source writes what its [`SqlDialect`] does not say as data.
@@ -21,6 +22,16 @@ pub trait SqlForms: Send + Sync {
     /// A column of text that compares and sorts by the bytes in which it is read; `name` is its
     /// quoted name, `field` what it is read as.
     fn in_byte_order(&self, name: String, field: &Field) -> String;
+
+    /// A column of text as it is matched with a pattern, by the characters in which it is read.
+    fn in_patterns(&self, name: String, field: &Field) -> String;
+
+    /// A condition that holds wherever the column equals one of `values` in byte order, and maybe
+    /// elsewhere: by it the source skips what it need not read. None where that is so already.
+    ///
+    /// # Errors
+    /// Those of [`literal`](Self::literal).
+    fn lookup(&self, name: String, values: &dyn Array) -> Result<Option<String>>;
 }
 
 /// What is read, and how.
@@ -156,7 +167,11 @@ impl Scope<'_> {
             Predicate::Compare { column, op, value } => {
                 self.is_of(column, value.data_type())?;
                 let right = self.forms.literal(value.array(), 0)?;
-                Ok(format!("{} {} {right}", self.operand(column)?, op.as_sql()))
+                let compared = format!("{} {} {right}", self.operand(column)?, op.as_sql());
+                match op {
+                    CompareOp::Eq => self.looked_up(column, value.array(), compared),
+                    _ => Ok(compared),
+                }
             }
             Predicate::In { column, values, negated } => self.set(column, values, *negated),
             Predicate::Like { column, pattern, negated, ignore_case } => {
@@ -204,8 +219,12 @@ impl Scope<'_> {
             let message = "a pattern without regard to case is not applied by this source";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let (name, word) = (self.operand(column)?, if negated { "NOT LIKE" } else { "LIKE" });
         let dialect = self.forms.dialect();
+        let (name, word) = (dialect.quote(column), if negated { "NOT LIKE" } else { "LIKE" });
+        let name = match self.field(column)? {
+            Some(field) => self.forms.in_patterns(name, field),
+            None => name,
+        };
         // Sources differ in what escapes when nothing is said.
         Ok(format!("{name} {word} {} ESCAPE {}", dialect.text(pattern)?, dialect.text("\\")?))
     }
@@ -225,7 +244,19 @@ impl Scope<'_> {
         let literals = (0..values.len()).map(|index| self.forms.literal(values, index));
         let list = literals.collect::<Result<Vec<_>>>()?.join(", ");
         let word = if negated { "NOT IN" } else { "IN" };
-        Ok(format!("{} {word} ({list})", self.operand(column)?))
+        let compared = format!("{} {word} ({list})", self.operand(column)?);
+        if negated { Ok(compared) } else { self.looked_up(column, values, compared) }
+    }
+
+    /// A condition of equality, with what helps the source to find its rows. That holds wherever
+    /// the condition does and is NULL for NULL, so both mean what the condition does, also where
+    /// they are negated.
+    fn looked_up(&self, column: &str, values: &dyn Array, compared: String) -> Result<String> {
+        let name = self.forms.dialect().quote(column);
+        Ok(match self.forms.lookup(name, values)? {
+            Some(lookup) => format!("({lookup} AND {compared})"),
+            None => compared,
+        })
     }
 }
 

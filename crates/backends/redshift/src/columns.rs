@@ -1,13 +1,14 @@
-//! The columns of a statement's result, as a row tells them.
+//! The columns of a statement's result, as a row tells them, and its values.
 
 use orbit_core::Result;
+use orbit_sql::{ColumnBatch, Misfit, append_text};
 use sqlx::postgres::{PgColumn, PgRow};
-use sqlx::{Column, Row, TypeInfo};
+use sqlx::{Column, Row, TypeInfo, ValueRef};
 
 use crate::catalog;
 use crate::session::Server;
 use crate::shared::Shared;
-use crate::types::{self, SourceColumn, is_text, oid};
+use crate::types::{self, SourceColumn, is_varying_text, oid};
 
 /// The columns of a row. The driver drops precision and scale, so they are looked up for
 /// columns that come straight from a table; where `exactly` is not asked for, they are not
@@ -56,8 +57,42 @@ fn told(server: Server, column: &PgColumn) -> SourceColumn {
         modifier: -1,
         source_type,
         nullable: true,
-        // PostgreSQL compares the text of any type, where it is told to.
-        binary_collation: oid != oid::BPCHAR && (is_text(oid) || server == Server::Postgresql),
+        binary_collation: match server {
+            Server::Redshift => is_varying_text(oid),
+            // It compares the text of any type, where it is told to.
+            Server::Postgresql => oid != oid::BPCHAR,
+        },
         comment: None,
     }
+}
+
+/// Appends the values of a row; where only rows are counted, it has none.
+#[inline]
+pub(crate) fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result<()> {
+    let (mut bytes, mut misfit) = (0, None);
+    if !counts_only {
+        for (index, column) in batch.columns().iter_mut().enumerate() {
+            // Looked at where it is: a value of the driver is large, and moving it costs as much
+            // as reading it.
+            let appended = match &row.try_get_raw(index) {
+                Ok(value) if value.is_null() => column.push_null(),
+                // A value that is not null has bytes.
+                Ok(value) => {
+                    let text = value.as_bytes().unwrap_or_default();
+                    bytes += text.len();
+                    append_text(column, text)
+                }
+                Err(_) => Err(Misfit::Malformed),
+            };
+            if let Err(why) = appended {
+                misfit = Some((index, why));
+                break;
+            }
+        }
+    }
+    if let Some((index, why)) = misfit {
+        return Err(batch.misfit(index, why));
+    }
+    batch.end_row(bytes);
+    Ok(())
 }

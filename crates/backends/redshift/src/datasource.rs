@@ -152,9 +152,11 @@ impl Datasource for RedshiftDatasource {
         shared.pool.close();
         shared.closing.cancel();
         shared.tasks.close();
-        let waited = timeout(CLOSE_TIMEOUT, shared.tasks.wait()).await;
-        shared.side.close().await;
-        waited.map_err(|_| {
+        let closed = async {
+            shared.tasks.wait().await;
+            shared.side.close().await;
+        };
+        timeout(CLOSE_TIMEOUT, closed).await.map_err(|_| {
             Error::new(ErrorKind::Timeout, "a statement did not end within 5 s of being cancelled")
         })
     }
@@ -237,7 +239,8 @@ impl SqlDatasource for RedshiftDatasource {
     async fn estimate(&self, cx: &Context, request: Query) -> Result<Estimate> {
         self.may_ask(cx)?;
         let sql = self.shared.statement_of(cx, &request).await?;
-        let plan = self.shared.question(cx, format!("EXPLAIN {sql}")).await?;
+        let explain = estimate::explain_sql(self.shared.server, &sql);
+        let plan = self.shared.question(cx, explain).await?;
         let statistics = match &request.target {
             Target::Table(table) => {
                 let place = self.shared.place(&table.name)?;

@@ -1,6 +1,7 @@
 //! The SQL of the two servers, and their literals and type names.
 
 use arrow_array::Array;
+use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, Field, TimeUnit};
 use orbit_core::{
     BooleanForm, DialectLimits, IdentifierCase, IntegerDivision, LimitForm, NullOrder,
@@ -69,6 +70,18 @@ impl Forms {
         };
         Self { server, dialect: SqlDialect { backslash_escapes, ..dialect } }
     }
+
+    /// Bytes as an expression that needs no backslash, whose meaning depends on the session.
+    fn of_bytes(&self, bytes: &[u8]) -> String {
+        const DIGITS: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits: String = nibbles.map(|nibble| DIGITS[usize::from(nibble)]).collect();
+        match self.server {
+            Server::Redshift => format!("FROM_HEX('{digits}')"),
+            Server::Postgresql => format!("decode('{digits}', 'hex')"),
+        }
+    }
 }
 
 impl SqlForms for Forms {
@@ -77,20 +90,46 @@ impl SqlForms for Forms {
     }
 
     fn literal(&self, array: &dyn Array, index: usize) -> Result<String> {
-        plain_literal(self, array, index)
+        match array.as_string_opt::<i32>().filter(|texts| texts.is_valid(index)) {
+            // What it is compared with is bytes, see below.
+            Some(texts) if self.server == Server::Redshift => {
+                Ok(self.of_bytes(texts.value(index).as_bytes()))
+            }
+            _ => plain_literal(self, array, index),
+        }
     }
 
+    /// Redshift does not count blanks at the end where it compares texts ("Character types",
+    /// "Examples with character types"), nor letter case where a column or the database was made
+    /// so ("CREATE TABLE"). It compares bytes as they are ("VARBYTE operators"), and those of a
+    /// text are its UTF-8 ("VARBYTE type"); 65,535 is the most that a text has.
     fn in_byte_order(&self, name: String, field: &Field) -> String {
         match self.server {
-            // "Collation sequences": Redshift compares the bytes of UTF-8, unless a column or the
-            // database was made with another collation, which is not known here.
-            Server::Redshift => name,
+            Server::Redshift => format!("CAST({name} AS varbyte(65535))"),
             // What is read as the text of another type is compared as that text.
             Server::Postgresql if field.metadata().contains_key(SOURCE_TYPE) => {
                 format!("{name}::text COLLATE \"C\"")
             }
             Server::Postgresql => format!("{name} COLLATE \"C\""),
         }
+    }
+
+    /// Redshift counts blanks at the end where it matches patterns ("LIKE"); a collation that
+    /// leaves letter case out is overridden ("COLLATE function").
+    fn in_patterns(&self, name: String, field: &Field) -> String {
+        match self.server {
+            Server::Redshift => format!("COLLATE({name}, 'case_sensitive')"),
+            Server::Postgresql => self.in_byte_order(name, field),
+        }
+    }
+
+    /// Redshift knows what blocks and partitions hold of a text, and nothing of its bytes.
+    fn lookup(&self, name: String, values: &dyn Array) -> Result<Option<String>> {
+        if self.server == Server::Postgresql || values.as_string_opt::<i32>().is_none() {
+            return Ok(None);
+        }
+        let literals = (0..values.len()).map(|index| plain_literal(self, values, index));
+        Ok(Some(format!("{name} IN ({})", literals.collect::<Result<Vec<_>>>()?.join(", "))))
     }
 }
 
@@ -127,17 +166,7 @@ impl ValueForms for Forms {
     }
 
     fn binary_literal(&self, bytes: &[u8]) -> Option<String> {
-        let mut digits = String::with_capacity(bytes.len() * 2);
-        for byte in bytes {
-            for nibble in [byte >> 4, byte & 15] {
-                digits.push(char::from_digit(u32::from(nibble), 16)?);
-            }
-        }
-        // Neither needs a backslash, whose meaning depends on the session.
-        Some(match self.server {
-            Server::Redshift => format!("FROM_HEX('{digits}')"),
-            Server::Postgresql => format!("decode('{digits}', 'hex')"),
-        })
+        Some(self.of_bytes(bytes))
     }
 }
 
@@ -191,6 +220,7 @@ mod tests {
         let set: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
         parts.push(Predicate::Not(Box::new(Predicate::Or(vec![
             Predicate::In { column: column.clone(), values: set.clone(), negated: true },
+            Predicate::In { column: column.clone(), values: set.clone(), negated: false },
             Predicate::In { column: column.clone(), values: set.slice(0, 0), negated: false },
             Predicate::Like {
                 column,

@@ -2,7 +2,16 @@
 
 use orbit_core::{Estimate, EstimateQuality, Statistic, TableStatistics};
 
-use crate::session::TextRow;
+use crate::session::{Server, TextRow};
+
+/// Asks for the plan of a statement. PostgreSQL is given an option, so that no word of the
+/// statement can be one: `ANALYZE` would run it.
+pub(crate) fn explain_sql(server: Server, statement: &str) -> String {
+    match server {
+        Server::Postgresql => format!("EXPLAIN (COSTS) {statement}"),
+        Server::Redshift => format!("EXPLAIN {statement}"),
+    }
+}
 
 /// The estimate of a plan; `table` are the statistics of the one table that is read, if it is
 /// one. A plan tells rows and their width, which is all that is known of files in S3.

@@ -15,6 +15,7 @@ use orbit_sql::{ValueForms, plain_literal};
 use sqlx::postgres::PgConnection;
 
 use crate::load;
+use crate::query::place;
 use crate::session::execute;
 use crate::shared::{Shared, timeout_sql};
 use crate::work::AtWork;
@@ -38,7 +39,7 @@ pub(crate) async fn insert(
         );
     }
     let none = |error: Error| error.with_write_effect(WriteEffect::None);
-    let place = shared.place(&table).map_err(none)?;
+    let place = place(&table, &shared.schema).map_err(none)?;
     let target = Target::new(&shared.forms, &place.name(), &rows.schema()).map_err(none)?;
     let lease = shared.pool.acquire(cx).await.map_err(none)?;
     let mut at_work = AtWork::begin(shared, cx, lease).map_err(none)?;

@@ -63,7 +63,7 @@ fn within(query: &Query, range: Predicate) -> Query {
 
 /// The ranges of the key; none when the query cannot be read in ranges.
 async fn ranges(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     cx: &Context,
     query: &Query,
     parts: usize,
@@ -101,7 +101,7 @@ struct Key {
 }
 
 /// The one integer by which a table is identified or sorted.
-async fn key(shared: &Shared, cx: &Context, place: &Place) -> Result<Option<Key>> {
+async fn key(shared: &Arc<Shared>, cx: &Context, place: &Place) -> Result<Option<Key>> {
     let statistics = shared.statistics(cx, place).await?;
     let name = match (statistics.primary_key.as_slice(), statistics.sort_key.first()) {
         ([one], _) | (_, Some(one)) => one.clone(),

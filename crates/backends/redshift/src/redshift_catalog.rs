@@ -5,7 +5,7 @@ use orbit_sql::ValueForms;
 
 use crate::catalog::{Place, number, text};
 use crate::session::TextRow;
-use crate::types::{SourceColumn, is_text, numeric_modifier, oid};
+use crate::types::{SourceColumn, is_varying_text, numeric_modifier, oid};
 
 /// Every table of the connected database, external ones too.
 pub(crate) const TABLES: &str = "SELECT schema_name, table_name, table_type AS kind \
@@ -70,7 +70,7 @@ fn column(row: &TextRow) -> Result<SourceColumn> {
         nullable: !row.get(5).is_some_and(|told| {
             told.as_deref().is_some_and(|told| told.eq_ignore_ascii_case("no"))
         }),
-        binary_collation: is_text(oid) && oid != oid::BPCHAR,
+        binary_collation: is_varying_text(oid),
         comment: row.get(6).cloned().flatten().filter(|remarks| !remarks.is_empty()),
     })
 }

@@ -7,6 +7,7 @@
 //! answer behind: every later query would answer no rows, without an error.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -14,14 +15,14 @@ use arrow_schema::SchemaRef;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
-use orbit_sql::{ColumnBatch, Lease, Misfit, append_text};
+use orbit_sql::{ColumnBatch, Lease};
 use sqlx::postgres::{PgQueryResult, PgRow};
-use sqlx::{AssertSqlSafe, Either, Row, ValueRef};
+use sqlx::{AssertSqlSafe, Either};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::binary::{self, Progress};
-use crate::columns::described;
+use crate::columns::{append_row, described};
 use crate::error;
 use crate::query::{Plan, Wire, delivered, schema_of};
 use crate::session::{Connector, close_hard, execute};
@@ -68,13 +69,24 @@ pub(crate) async fn start(job: Job) -> Result<BatchStream> {
     let (shared, cx) = (Arc::clone(&job.shared), job.cx.clone());
     summary.update(|s| s.statement_id = Some(job.work.id.clone()));
     cx.report(Event::Statement { id: job.work.id.clone() });
-    let reader =
-        Reader { sink: batches, opened: Some(opened), summary: summary.clone(), affected: None };
+    let whole = Arc::new(AtomicBool::new(false));
+    let reader = Reader {
+        sink: batches,
+        opened: Some(opened),
+        whole: Arc::clone(&whole),
+        summary: summary.clone(),
+        affected: None,
+    };
     shared.tasks.spawn(run(job, reader));
     let wait = async { schema.await.unwrap_or_else(|_| Err(lost())) };
     let schema = cx.run(wait).await?;
-    let items = futures::stream::unfold(received, |mut received| async move {
-        received.recv().await.map(|item| (item, received))
+    let items = futures::stream::unfold((received, whole), |(mut received, whole)| async move {
+        let item = match received.recv().await {
+            // Whatever became of the task, it has not said that this is all.
+            None if !whole.load(Ordering::Acquire) => Some(Err(lost())),
+            item => item,
+        };
+        item.map(|item| (item, (received, whole)))
     });
     Ok(BatchStream::with_summary(schema, items, summary).bounded_by(&cx))
 }
@@ -91,6 +103,8 @@ fn closed() -> Error {
 struct Reader {
     sink: mpsc::Sender<Result<RecordBatch>>,
     opened: Option<oneshot::Sender<Result<SchemaRef>>>,
+    /// All rows were handed on.
+    whole: Arc<AtomicBool>,
     summary: SummaryHandle,
     /// How many rows the server says that it answered or changed.
     affected: Option<u64>,
@@ -110,6 +124,10 @@ impl Reader {
         if plan.tells_affected {
             self.summary.update(|s| s.rows_affected = Some(rows));
         }
+    }
+
+    fn end(self) {
+        self.whole.store(true, Ordering::Release);
     }
 
     fn fail(&mut self, error: Error) {
@@ -147,7 +165,7 @@ async fn run(mut job: Job, mut reader: Reader) {
     let untouched = shared.works.end(&work).await;
     match end {
         End::Whole if untouched => match settle(lease, aftermath, "COMMIT").await {
-            Ok(()) => {}
+            Ok(()) => reader.end(),
             Err(error) => reader.fail(error),
         },
         End::Failed { error, sound } if sound && untouched => {
@@ -155,7 +173,11 @@ async fn run(mut job: Job, mut reader: Reader) {
             drop(settle(lease, aftermath, "ROLLBACK").await);
             reader.fail(error);
         }
-        End::Whole | End::Stopped => discard(lease).await,
+        End::Whole => {
+            discard(lease).await;
+            reader.end();
+        }
+        End::Stopped => discard(lease).await,
         End::Failed { error, .. } => {
             discard(lease).await;
             reader.fail(error);
@@ -165,13 +187,17 @@ async fn run(mut job: Job, mut reader: Reader) {
 
 /// Answers no rows, once their schema is known; nobody waits for that longer than for rows.
 async fn open_empty(job: &mut Job, reader: &mut Reader) -> End {
-    let (sink, closing) = (reader.sink.clone(), job.shared.closing.clone());
-    let schema = tokio::select! {
+    let (sink, shared, work) =
+        (reader.sink.clone(), Arc::clone(&job.shared), Arc::clone(&job.work));
+    let (schema, has_ended) = tokio::select! {
         biased;
-        schema = shape(job, reader) => schema,
-        () = sink.closed() => return End::Stopped,
-        () = closing.cancelled() => Err(closed()),
+        schema = shape(job, reader) => (schema, true),
+        () = sink.closed() => (Err(lost()), false),
+        () = shared.closing.cancelled() => (Err(closed()), false),
     };
+    if !has_ended {
+        shared.works.stop(&shared.side, &work).await;
+    }
     match schema {
         Ok(schema) => {
             reader.open(schema);
@@ -241,7 +267,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
         Ok(session) => &mut session.connection,
         Err(error) => return End::Failed { error, sound: false },
     };
-    let closing = shared.closing.clone();
+    let (closing, caller) = (shared.closing.clone(), cx.clone());
     let sql = std::mem::take(&mut plan.sql);
     let mut rows = match plan.wire {
         Wire::Text => Rows::Text(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection)),
@@ -255,8 +281,12 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
                 },
                 // The server answers only once it has planned, which may take long.
                 () = reader.sink.closed() => {
-                    drop(shared.works.cancel(&shared.side, work).await);
+                    shared.works.stop(&shared.side, work).await;
                     return End::Stopped;
+                }
+                () = closing.cancelled() => {
+                    shared.works.stop(&shared.side, work).await;
+                    return End::Failed { error: closed(), sound: false };
                 }
             }
         }
@@ -272,6 +302,8 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
         biased;
         end = pumping.all(&mut rows) => end,
         () = closing.cancelled() => End::Failed { error: closed(), sound: false },
+        // Also while nobody looks at the stream.
+        error = caller.ended() => End::Failed { error, sound: false },
     };
     if matches!(end, End::Stopped | End::Failed { sound: false, .. }) {
         stop(shared, work, &mut rows).await;
@@ -439,34 +471,4 @@ fn cut() -> Error {
 
 fn second() -> Error {
     Error::new(ErrorKind::Unsupported, "the statement answers a second result")
-}
-
-#[inline]
-fn append_row(row: &PgRow, batch: &mut ColumnBatch, counts_only: bool) -> Result<()> {
-    let (mut bytes, mut misfit) = (0, None);
-    if !counts_only {
-        for (index, column) in batch.columns().iter_mut().enumerate() {
-            // Looked at where it is: a value of the driver is large, and moving it costs as much
-            // as reading it.
-            let appended = match &row.try_get_raw(index) {
-                Ok(value) if value.is_null() => column.push_null(),
-                // A value that is not null has bytes.
-                Ok(value) => {
-                    let text = value.as_bytes().unwrap_or_default();
-                    bytes += text.len();
-                    append_text(column, text)
-                }
-                Err(_) => Err(Misfit::Malformed),
-            };
-            if let Err(why) = appended {
-                misfit = Some((index, why));
-                break;
-            }
-        }
-    }
-    if let Some((index, why)) = misfit {
-        return Err(batch.misfit(index, why));
-    }
-    batch.end_row(bytes);
-    Ok(())
 }

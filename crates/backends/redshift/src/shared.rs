@@ -10,6 +10,7 @@ use orbit_core::{
 };
 use orbit_sql::{Lease, Pool};
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +24,7 @@ use crate::session::{Connector, Server, TextRow, ask, execute};
 use crate::staging::Staging;
 use crate::statement::{Sort, shape_sql};
 use crate::types::SourceColumn;
-use crate::work::{Side, Works};
+use crate::work::{AtWork, Side, Works};
 use crate::{error, redshift_catalog};
 
 /// How long ending a transaction may take.
@@ -46,24 +47,40 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn place(&self, name: &orbit_core::TableName) -> Result<Place> {
-        place(name, &self.schema)
+        let place = place(name, &self.schema)?;
+        let most = self.forms.dialect().limits.identifier_bytes_max;
+        // The server would cut a longer name, and mean another table by it.
+        match [&place.schema, &place.table].into_iter().any(|part| part.len() > most) {
+            true => Err(no_table(&place)),
+            false => Ok(place),
+        }
+    }
+
+    /// A connection to ask over: what is at work when its caller leaves is cancelled.
+    async fn asking(self: &Arc<Self>, cx: &Context) -> Result<AtWork> {
+        AtWork::quiet(self, self.pool.acquire(cx).await?)
     }
 
     /// A small answer of the server, over the pool.
-    pub(crate) async fn question(&self, cx: &Context, sql: String) -> Result<Vec<TextRow>> {
-        let mut lease = self.pool.acquire(cx).await?;
-        let answer = cx.run(ask(&mut lease.get()?.connection, sql)).await;
-        give_back_if_sound(lease, answer.as_ref().err());
+    pub(crate) async fn question(
+        self: &Arc<Self>,
+        cx: &Context,
+        sql: String,
+    ) -> Result<Vec<TextRow>> {
+        let mut asking = self.asking(cx).await?;
+        let answer = cx.run(async { ask(asking.connection()?, sql).await }).await;
+        if answer.as_ref().err().is_none_or(is_sound) {
+            asking.give_back().await;
+        }
         answer
     }
 
     /// The columns of a table.
     async fn columns(
         &self,
-        lease: &mut Lease<Connector>,
+        connection: &mut PgConnection,
         place: &Place,
     ) -> Result<Vec<SourceColumn>> {
-        let connection = &mut lease.get()?.connection;
         let found = match self.server {
             Server::Postgresql => {
                 let sql = catalog::columns_sql(&self.forms, place)?;
@@ -84,18 +101,25 @@ impl Shared {
     }
 
     /// The columns of a table, over the pool.
-    pub(crate) async fn describe(&self, cx: &Context, place: &Place) -> Result<Vec<SourceColumn>> {
-        let mut lease = self.pool.acquire(cx).await?;
-        let found = cx.run(self.columns(&mut lease, place)).await;
-        match &found {
-            Err(error) if error.kind() == ErrorKind::NotFound => lease.give_back(),
-            other => give_back_if_sound(lease, other.as_ref().err()),
+    pub(crate) async fn describe(
+        self: &Arc<Self>,
+        cx: &Context,
+        place: &Place,
+    ) -> Result<Vec<SourceColumn>> {
+        let mut asking = self.asking(cx).await?;
+        let found = cx.run(async { self.columns(asking.connection()?, place).await }).await;
+        if found.as_ref().err().is_none_or(is_sound) {
+            asking.give_back().await;
         }
         found
     }
 
     /// What the server keeps about a table; nothing where the user may not see it.
-    pub(crate) async fn statistics(&self, cx: &Context, place: &Place) -> Result<TableStatistics> {
+    pub(crate) async fn statistics(
+        self: &Arc<Self>,
+        cx: &Context,
+        place: &Place,
+    ) -> Result<TableStatistics> {
         let sql = match self.server {
             Server::Postgresql => catalog::statistics_sql(&self.forms, place)?,
             Server::Redshift => redshift_catalog::statistics_sql(&self.forms, place)?,
@@ -113,25 +137,26 @@ impl Shared {
     }
 
     /// The columns of a statement, without running it.
-    pub(crate) async fn shape(&self, cx: &Context, sql: String) -> Result<Vec<SourceColumn>> {
-        let mut lease = self.pool.acquire(cx).await?;
-        let found = cx.run(async {
-            self.begin(cx, &mut lease, None).await?;
-            let connection = &mut lease.get()?.connection;
+    pub(crate) async fn shape(
+        self: &Arc<Self>,
+        cx: &Context,
+        sql: String,
+    ) -> Result<Vec<SourceColumn>> {
+        let mut asking = self.asking(cx).await?;
+        let first = cx.run(async {
+            let connection = asking.connection()?;
+            self.begin(cx, connection, None).await?;
             let first = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(&mut *connection).await;
             execute(connection, "ROLLBACK".to_owned()).await?;
-            first.map_err(error::of)
+            Ok(first)
         });
-        let row = match found.await {
-            Ok(row) => row,
-            Err(error) => {
-                give_back_if_sound(lease, Some(&error));
-                return Err(error);
-            }
-        };
-        lease.reset_and_give_back().await;
+        let first = first.await?;
+        if let Some(lease) = asking.end().await {
+            lease.reset_and_give_back().await;
+        }
         let unsaid = || Error::new(ErrorKind::DataInvalid, "the server does not tell the columns");
-        described(self, &row.ok_or_else(unsaid)?, true).await
+        let row = first.map_err(error::of)?.ok_or_else(unsaid)?;
+        cx.run(described(self, &row, true)).await
     }
 
     /// Begins a transaction in which nothing is written, with the time that is left. A table
@@ -139,7 +164,7 @@ impl Shared {
     async fn begin(
         &self,
         cx: &Context,
-        lease: &mut Lease<Connector>,
+        connection: &mut PgConnection,
         table: Option<&Place>,
     ) -> Result<()> {
         let mut sql = format!(
@@ -150,15 +175,7 @@ impl Shared {
             let name = self.forms.dialect().table(&place.name());
             sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
         }
-        execute(&mut lease.get()?.connection, sql).await.map(drop)
-    }
-
-    async fn roll_back(&self, mut lease: Lease<Connector>) {
-        let Ok(session) = lease.get() else { return };
-        let ended = execute(&mut session.connection, "ROLLBACK".to_owned());
-        if matches!(timeout(END_TIMEOUT, ended).await, Ok(Ok(_))) {
-            lease.give_back();
-        }
+        execute(connection, sql).await.map(drop)
     }
 
     pub(crate) async fn query_table(
@@ -167,16 +184,24 @@ impl Shared {
         query: &Query,
         place: Place,
     ) -> Result<BatchStream> {
-        let mut lease = self.pool.acquire(cx).await?;
-        let planned = cx.run(async {
-            self.begin(cx, &mut lease, Some(&place)).await?;
-            let columns = self.columns(&mut lease, &place).await?;
-            query::of_table(&self.forms, self.server, &place, &columns, query)
+        let mut asking = self.asking(cx).await?;
+        let columns = cx.run(async {
+            let connection = asking.connection()?;
+            self.begin(cx, connection, Some(&place)).await?;
+            self.columns(connection, &place).await
         });
-        match planned.await {
-            Ok(plan) => self.start(cx, lease, plan, Aftermath::Commit).await,
+        let plan = match columns.await {
+            Err(error) if !is_sound(&error) => return Err(error),
+            Err(error) => Err(error),
+            Ok(columns) => query::of_table(&self.forms, self.server, &place, &columns, query),
+        };
+        match plan {
+            Ok(plan) => {
+                let lease = asking.end().await.ok_or_else(cancelled)?;
+                self.start(cx, lease, plan, Aftermath::Commit).await
+            }
             Err(error) => {
-                self.roll_back(lease).await;
+                roll_back(asking).await;
                 Err(error)
             }
         }
@@ -202,7 +227,7 @@ impl Shared {
         let plan = query::of_statement(&self.forms, &bound, query, names.as_deref())?;
         let mut lease = self.pool.acquire(cx).await?;
         if query.effect == Effect::Read {
-            cx.run(self.begin(cx, &mut lease, None)).await?;
+            cx.run(self.begin(cx, &mut lease.get()?.connection, None)).await?;
             return self.start(cx, lease, plan, Aftermath::CommitAndReset).await;
         }
         self.start_alone(cx, lease, plan).await
@@ -253,7 +278,11 @@ impl Shared {
     }
 
     /// The statement that a query comes to, for those that do not run it.
-    pub(crate) async fn statement_of(&self, cx: &Context, query: &Query) -> Result<String> {
+    pub(crate) async fn statement_of(
+        self: &Arc<Self>,
+        cx: &Context,
+        query: &Query,
+    ) -> Result<String> {
         query::check(query)?;
         match &query.target {
             Target::Table(table) => {
@@ -289,13 +318,22 @@ pub(crate) fn timeout_sql(cx: &Context, scope: &str, most_ms: u64) -> String {
 /// The longest time that both servers take.
 const TIMEOUT_MS_MAX: u128 = 2_000_000_000;
 
-/// Lends the connection again unless something else than the server's answer failed.
-pub(crate) fn give_back_if_sound(lease: Lease<Connector>, error: Option<&Error>) {
-    let sound = match error {
-        None => true,
-        Some(error) => error.vendor_code().is_some_and(|code| !code.starts_with("57P")),
-    };
-    if sound {
-        lease.give_back();
+/// Whether a failure is the server's answer, so that nothing is at work and the connection is as
+/// good as before.
+fn is_sound(error: &Error) -> bool {
+    let answered = error.vendor_code().is_some_and(|code| !code.starts_with("57P"));
+    // The columns of a table that is not there are an answer without rows.
+    answered || error.kind() == ErrorKind::NotFound
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the statement was cancelled by its id")
+}
+
+/// Ends the transaction and lends the connection again.
+async fn roll_back(mut asking: AtWork) {
+    let ended = async { execute(asking.connection()?, "ROLLBACK".to_owned()).await };
+    if matches!(timeout(END_TIMEOUT, ended).await, Ok(Ok(_))) {
+        asking.give_back().await;
     }
 }

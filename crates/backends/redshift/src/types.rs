@@ -122,8 +122,14 @@ pub(crate) fn name(oid: u32) -> String {
 }
 
 /// Whether values of the type are plain text.
-pub(crate) fn is_text(oid: u32) -> bool {
+fn is_text(oid: u32) -> bool {
     matches!(oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::CHAR)
+}
+
+/// Whether Redshift turns values of the type into the bytes in which they are read. A `char` may
+/// lose its blanks, and the types of names are those of catalogs alone.
+pub(crate) fn is_varying_text(oid: u32) -> bool {
+    matches!(oid, oid::TEXT | oid::VARCHAR)
 }
 
 /// Precision and scale of a numeric type, if it has any that Arrow holds.
@@ -135,9 +141,10 @@ fn precision_and_scale(modifier: i32) -> Option<(u8, i8)> {
     (scale >= 0 && scale.unsigned_abs() <= precision).then_some((precision, scale))
 }
 
-/// The modifier of `numeric(precision, scale)`.
+/// The modifier of `numeric(precision, scale)`; -1 for one that no decimal has.
 pub(crate) fn numeric_modifier(precision: i32, scale: i32) -> i32 {
-    (precision << 16 | scale) + 4
+    let fits = (1..=38).contains(&precision) && (0..=precision).contains(&scale);
+    if fits { (precision << 16 | scale) + 4 } else { -1 }
 }
 
 /// Whether text of the type `oid` may be read into a column of `planned`.
@@ -164,6 +171,8 @@ mod tests {
         assert_eq!(precision_and_scale(numeric_modifier(38, 37)), Some((38, 37)));
         assert_eq!(precision_and_scale(-1), None);
         assert_eq!(precision_and_scale(numeric_modifier(39, 0)), None);
+        assert_eq!(precision_and_scale(numeric_modifier(65_536 + 18, 2)), None);
+        assert_eq!(precision_and_scale(numeric_modifier(i32::MAX, i32::MAX)), None);
         assert_eq!(precision_and_scale((10 << 16 | (-2 & 0x7ff)) + 4), None);
         assert_eq!(precision_and_scale(numeric_modifier(3, 5)), None);
     }

@@ -154,13 +154,20 @@ pub(crate) struct AtWork {
 }
 
 impl AtWork {
+    /// Statements of which the caller is told.
     pub(crate) fn begin(
         shared: &Arc<Shared>,
         cx: &Context,
-        mut lease: Lease<Connector>,
+        lease: Lease<Connector>,
     ) -> Result<Self> {
+        let begun = Self::quiet(shared, lease)?;
+        cx.report(Event::Statement { id: begun.work.id.clone() });
+        Ok(begun)
+    }
+
+    /// Questions of which nobody is told, such as those to catalogs.
+    pub(crate) fn quiet(shared: &Arc<Shared>, mut lease: Lease<Connector>) -> Result<Self> {
         let work = shared.works.begin(lease.get()?.process);
-        cx.report(Event::Statement { id: work.id.clone() });
         let (shared, runtime) = (Arc::clone(shared), Handle::current());
         Ok(Self { shared, lease: Some(lease), work, runtime })
     }
@@ -172,11 +179,15 @@ impl AtWork {
         }
     }
 
-    /// The last statement has ended, and the session is as it was: the connection is lent again,
-    /// unless somebody tried to cancel.
-    pub(crate) async fn give_back(mut self) {
+    /// The last statement has ended: its connection, unless somebody tried to cancel.
+    pub(crate) async fn end(mut self) -> Option<Lease<Connector>> {
         let untouched = self.shared.works.end(&self.work).await;
-        if let Some(lease) = self.lease.take().filter(|_| untouched) {
+        self.lease.take().filter(|_| untouched)
+    }
+
+    /// The same, and the session is as it was: the connection is lent again.
+    pub(crate) async fn give_back(self) {
+        if let Some(lease) = self.end().await {
             lease.give_back();
         }
     }

@@ -63,6 +63,14 @@ impl SqlForms for Forms {
     fn in_byte_order(&self, name: String, _: &Field) -> String {
         name
     }
+
+    fn in_patterns(&self, name: String, _: &Field) -> String {
+        name
+    }
+
+    fn lookup(&self, _: String, _: &dyn Array) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// The clause for an old state.

@@ -12,22 +12,29 @@ use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_runtime_api::client::interceptors::context;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use orbit_core::Context;
 
 use crate::{Failure, send};
 
+/// The largest answer that is read: those of these calls have a few kilobytes.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
 /// A `POST` to the root of a service.
 #[derive(Clone)]
 pub struct Call {
     /// The service as signatures name it, such as `redshift`.
     service: &'static str,
-    /// Where it is, without a path; by default under its own name in the region.
+    /// Where it is; by default under its own name in the region.
     endpoint_url: Option<String>,
     content_type: &'static str,
     /// The operation, for services that are told by a header.
@@ -88,25 +95,29 @@ impl Call {
         let credentials = credentials.map_err(|e| unbuilt(e.into()))?;
         let client = config.http_client().ok_or_else(|| unbuilt("no HTTP client".into()))?;
         let url = self.endpoint_url.clone().unwrap_or_else(|| endpoint(self.service, &region));
-        let request = self.signed(&url, &region, &credentials.into()).map_err(unbuilt)?;
-        operation(self.service, &url, client).invoke(Held(request)).await
+        let now = SystemTime::now();
+        let request = self.signed(&url, &region, &credentials.into(), now).map_err(unbuilt)?;
+        answer(operation(self.service, &url, client).invoke(Held(request)).await?).await
     }
 
+    /// The request, which is sent to the root below `url`, and signed for that.
     fn signed(
         &self,
         url: &str,
         region: &str,
         identity: &Identity,
+        now: SystemTime,
     ) -> Result<HttpRequest, BoxError> {
         let mut headers = vec![("content-type", self.content_type)];
         headers.extend(self.target.map(|target| ("x-amz-target", target)));
         let body = SignableBody::Bytes(self.body.as_bytes());
-        let signable = SignableRequest::new("POST", url, headers.iter().copied(), body)?;
+        let root = format!("{url}/");
+        let signable = SignableRequest::new("POST", &root, headers.iter().copied(), body)?;
         let parameters = SigningParams::builder()
             .identity(identity)
             .region(region)
             .name(self.service)
-            .time(SystemTime::now())
+            .time(now)
             .settings(SigningSettings::default())
             .build()?;
         let (instructions, _) = sign(signable, &parameters.into())?.into_parts();
@@ -138,7 +149,7 @@ fn operation(
     service: &'static str,
     url: &str,
     client: SharedHttpClient,
-) -> Operation<Held, String, ErrorMetadata> {
+) -> Operation<Held, HttpResponse, ErrorMetadata> {
     Operation::builder()
         .service_name(service)
         .operation_name("call")
@@ -147,13 +158,33 @@ fn operation(
         .no_auth()
         .no_retry()
         .serializer(|Held(request)| Ok(request))
-        .deserializer(answer)
+        .deserializer_impl(Unread)
         .build()
 }
 
-fn answer(response: &HttpResponse) -> Result<String, OrchestratorError<ErrorMetadata>> {
-    let body = response.body().bytes().unwrap_or_default();
-    let text = String::from_utf8_lossy(body).into_owned();
+/// Hands an answer on before its body is read, since the client would read it whole.
+#[derive(Debug)]
+struct Unread;
+
+impl DeserializeResponse for Unread {
+    fn deserialize_streaming_with_config(
+        &self,
+        response: &mut HttpResponse,
+        _: &ConfigBag,
+    ) -> Option<Result<context::Output, OrchestratorError<context::Error>>> {
+        let taken = HttpResponse::new(response.status(), SdkBody::taken());
+        Some(Ok(context::Output::erase(std::mem::replace(response, taken))))
+    }
+}
+
+/// The body of a success, or what the service complains about.
+async fn answer(
+    mut response: HttpResponse,
+) -> Result<String, SdkError<ErrorMetadata, HttpResponse>> {
+    let text = match text(response.take_body()).await {
+        Ok(text) => text,
+        Err(cause) => return Err(SdkError::response_error(cause, response)),
+    };
     if response.status().is_success() {
         return Ok(text);
     }
@@ -162,7 +193,20 @@ fn answer(response: &HttpResponse) -> Result<String, OrchestratorError<ErrorMeta
     if let Some(code) = code {
         said = said.code(code);
     }
-    Err(OrchestratorError::operation(said.message(message.unwrap_or_default()).build()))
+    let said = said.message(message.unwrap_or_default()).build();
+    Err(SdkError::service_error(said, response))
+}
+
+/// The text of a body that is no larger than any of these services' is.
+async fn text(body: SdkBody) -> Result<String, BoxError> {
+    let (mut body, mut bytes) = (ByteStream::new(body), Vec::new());
+    while let Some(part) = body.next().await {
+        bytes.extend_from_slice(&part?);
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes").into());
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Code and message of an error, in either of the forms that the services answer in.
@@ -203,6 +247,8 @@ pub fn element(document: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+
     use super::*;
 
     #[test]
@@ -223,6 +269,45 @@ mod tests {
         assert_eq!(moment("2026-01-01T00:00:00Z"), Some(at));
         assert_eq!(moment("2026-01-01T01:00:00+01:00"), Some(at));
         assert_eq!(moment("soon"), None);
+    }
+
+    /// The client puts the path of an endpoint before the root, so that is what is signed.
+    #[test]
+    fn what_is_signed_is_what_is_sent() {
+        let keys = Credentials::new("key", "secret", None, None, "test");
+        let (identity, now) = (Identity::from(keys), SystemTime::UNIX_EPOCH);
+        for (endpoint, sent) in [
+            ("https://gate.example/redshift/", "https://gate.example/redshift/"),
+            ("https://gate.example", "https://gate.example/"),
+        ] {
+            let call = Call::query("redshift", "Do", "1", &[]).at(Some(endpoint.to_owned()));
+            let url = call.endpoint_url.clone().unwrap();
+            let mut request = call.signed(&url, "eu-west-1", &identity, now).unwrap();
+            request.uri_mut().set_endpoint(&url).unwrap();
+            assert_eq!(request.uri(), sent);
+            let headers = [("content-type", call.content_type)].into_iter();
+            let body = SignableBody::Bytes(call.body.as_bytes());
+            let signable = SignableRequest::new("POST", request.uri(), headers, body).unwrap();
+            let parameters = SigningParams::builder()
+                .identity(&identity)
+                .region("eu-west-1")
+                .name("redshift")
+                .time(now)
+                .settings(SigningSettings::default())
+                .build()
+                .unwrap();
+            let signed = sign(signable, &parameters.into()).unwrap();
+            let header = request.headers().get("authorization").unwrap();
+            assert!(header.ends_with(&format!("Signature={}", signed.signature())), "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded() {
+        let of = |bytes: usize| text(SdkBody::from("x".repeat(bytes)));
+        assert_eq!(of(ANSWER_BYTES_MAX).await.unwrap().len(), ANSWER_BYTES_MAX);
+        let error = of(ANSWER_BYTES_MAX + 1).await.unwrap_err().to_string();
+        assert_eq!(error, "the answer has more than 1048576 bytes");
     }
 
     #[test]

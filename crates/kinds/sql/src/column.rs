@@ -269,6 +269,8 @@ pub struct ColumnBatch {
     bytes: usize,
     rows_max: usize,
     bytes_max: usize,
+    /// For how many rows a column has room before it grows.
+    rows_expected: usize,
 }
 
 impl ColumnBatch {
@@ -278,15 +280,18 @@ impl ColumnBatch {
     /// # Errors
     /// `Unsupported` for a column whose type is not built here; it is named.
     pub fn new(schema: SchemaRef, rows_max: usize, bytes_max: usize) -> Result<Self> {
+        // A table of many columns has few rows in so many bytes.
+        let row_bytes = schema.fields().len().max(1) * size_of::<i64>();
+        let rows_expected = (bytes_max / row_bytes).clamp(1, rows_max.max(1));
         let column = |field: &Arc<arrow_schema::Field>| {
-            Column::new(field.data_type(), rows_max).ok_or_else(|| {
+            Column::new(field.data_type(), rows_expected).ok_or_else(|| {
                 let message = format!("no column is read as {}", field.data_type());
                 Error::new(ErrorKind::Unsupported, message)
                     .with_context("column", field.name().as_str())
             })
         };
         let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Self { schema, columns, rows: 0, bytes: 0, rows_max, bytes_max })
+        Ok(Self { schema, columns, rows: 0, bytes: 0, rows_max, bytes_max, rows_expected })
     }
 
     /// The schema of the batches.
@@ -331,7 +336,7 @@ impl ColumnBatch {
         self.bytes = 0;
         let fields = self.schema.fields().iter();
         let arrays = fields.zip(&mut self.columns).map(|(field, column)| {
-            let finished = column.finish(self.rows_max, field.data_type());
+            let finished = column.finish(self.rows_expected, field.data_type());
             finished.map_err(|e| e.with_context("column", field.name().as_str()))
         });
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
@@ -347,5 +352,28 @@ impl ColumnBatch {
         let field = self.schema.field(index);
         let message = format!("a value {misfit} {}", field.data_type());
         Error::new(ErrorKind::DataInvalid, message).with_context("column", field.name().as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn few_rows_of_many_columns_are_a_small_batch() {
+        let field = |i| Field::new(format!("c{i}"), DataType::Int64, true);
+        let schema = Arc::new(Schema::new((0..1600).map(field).collect::<Vec<_>>()));
+        let mut batch = ColumnBatch::new(schema, 8192, 4 << 20).unwrap();
+        for _ in 0..2 {
+            for column in batch.columns() {
+                column.push_null().unwrap();
+            }
+            batch.end_row(0);
+            let batch = batch.finish().unwrap();
+            let bytes = batch.get_array_memory_size();
+            assert!(batch.num_rows() == 1 && bytes < 8 << 20, "{bytes} bytes");
+        }
     }
 }

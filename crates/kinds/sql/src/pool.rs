@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use orbit_core::{Context, Error, ErrorKind, Result, Retry};
+use orbit_core::{Context, Error, ErrorKind, QueryId, Result, Retry};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How a driver opens and keeps connections.
 #[async_trait]
@@ -55,7 +57,12 @@ struct Shared<C: Connect> {
     connect: C,
     limits: PoolLimits,
     permits: Arc<Semaphore>,
+    /// The one that has been idle for longest is the first.
     idle: Mutex<VecDeque<Idle<C::Connection>>>,
+    /// A task closes those that have been idle for too long; changed under the lock of `idle`.
+    is_watched: AtomicBool,
+    /// Whose queries have the connections that are lent.
+    holders: Mutex<Vec<QueryId>>,
 }
 
 struct Idle<T> {
@@ -84,6 +91,8 @@ impl<C: Connect> Pool<C> {
             limits,
             permits: Arc::new(Semaphore::new(limits.connections_max)),
             idle: Mutex::default(),
+            is_watched: AtomicBool::new(false),
+            holders: Mutex::default(),
         }))
     }
 
@@ -99,15 +108,15 @@ impl<C: Connect> Pool<C> {
     /// `ResourceExhausted` when none comes free in time, `Unavailable` after closing, those of
     /// opening one, and those of the context.
     pub async fn acquire(&self, cx: &Context) -> Result<Lease<C>> {
+        let permit = cx.run(self.permit()).await.map_err(|error| self.busy(cx, error))?;
         cx.run(async {
-            let permit = self.permit().await?;
             while let Some(idle) = self.take_idle() {
                 if let Some(idle) = self.still_good(idle).await {
-                    return Ok(self.lease(idle.connection, idle.opened, permit));
+                    return Ok(self.lease(cx, idle.connection, idle.opened, permit));
                 }
             }
             let connection = self.open().await?;
-            Ok(self.lease(connection, Instant::now(), permit))
+            Ok(self.lease(cx, connection, Instant::now(), permit))
         })
         .await
     }
@@ -128,6 +137,7 @@ impl<C: Connect> Pool<C> {
 
     /// Closes idle connections and lends none any more.
     pub fn close(&self) {
+        // Whoever gives back looks whether it is closed while it holds the idle ones.
         self.0.permits.close();
         self.0.idle().clear();
     }
@@ -138,28 +148,38 @@ impl<C: Connect> Pool<C> {
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
-        let limits = &self.0.limits;
+        let waited = self.0.limits.acquire_timeout;
         let wait = Arc::clone(&self.0.permits).acquire_owned();
-        match timeout(limits.acquire_timeout, wait).await {
+        match timeout(waited, wait).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(closed()),
             Err(_) => {
-                let (count, waited) = (limits.connections_max, limits.acquire_timeout);
-                let message = format!("all {count} connections were busy for {waited:?}");
+                let message = format!("no connection came free within {waited:?}");
                 Err(Error::new(ErrorKind::ResourceExhausted, message)
-                    .with_hint("raise `connection_pool_size` or ask for less at once")
                     .with_retry(Retry::After(Duration::ZERO)))
             }
         }
     }
 
+    /// The end of a wait for a connection, with what was waited for. A query that reads several
+    /// tables or parts at once may wait for connections that it has itself.
+    fn busy(&self, cx: &Context, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::ResourceExhausted | ErrorKind::Timeout) {
+            return error;
+        }
+        let own = self.0.holders().iter().filter(|id| **id == cx.query_id()).count();
+        error
+            .with_context("connections", self.0.limits.connections_max.to_string())
+            .with_context("of_this_query", own.to_string())
+            .with_hint(
+                "raise `connection_pool_size` above the tables and parts that are read at once, \
+                 or ask for less at once",
+            )
+    }
+
     fn take_idle(&self) -> Option<Idle<C::Connection>> {
         let mut idle = self.0.idle();
-        let limits = &self.0.limits;
-        let fresh = |i: &Idle<C::Connection>| {
-            i.since.elapsed() < limits.idle_timeout && i.opened.elapsed() < limits.lifetime_max
-        };
-        idle.retain(fresh);
+        self.0.close_stale(&mut idle);
         // The one used last is the one most likely to be alive.
         idle.pop_back()
     }
@@ -177,17 +197,50 @@ impl<C: Connect> Pool<C> {
 
     fn lease(
         &self,
+        cx: &Context,
         connection: C::Connection,
         opened: Instant,
         permit: OwnedSemaphorePermit,
     ) -> Lease<C> {
-        Lease { pool: self.clone(), connection: Some(connection), opened, permit: Some(permit) }
+        let (pool, holder) = (self.clone(), cx.query_id());
+        self.0.holders().push(holder);
+        Lease { pool, holder, connection: Some(connection), opened, _permit: permit }
     }
 }
 
 impl<C: Connect> Shared<C> {
+    fn close_stale(&self, idle: &mut VecDeque<Idle<C::Connection>>) {
+        let limits = &self.limits;
+        idle.retain(|i| {
+            i.since.elapsed() < limits.idle_timeout && i.opened.elapsed() < limits.lifetime_max
+        });
+    }
+
+    /// Closes what has been idle for too long while nobody asks, until nothing is idle.
+    async fn watch(pool: Weak<Self>) {
+        loop {
+            let next = {
+                let Some(shared) = pool.upgrade() else { return };
+                let mut idle = shared.idle();
+                shared.close_stale(&mut idle);
+                let Some(first) = idle.front() else {
+                    shared.is_watched.store(false, Ordering::Relaxed);
+                    return;
+                };
+                first.since.checked_add(shared.limits.idle_timeout)
+            };
+            // So long a time does not pass.
+            let Some(next) = next else { return };
+            sleep_until(next).await;
+        }
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle<C::Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holders(&self) -> std::sync::MutexGuard<'_, Vec<QueryId>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,9 +252,10 @@ pub(crate) fn closed() -> Error {
 /// [`reset_and_give_back`](Self::reset_and_give_back) let it be lent again.
 pub struct Lease<C: Connect> {
     pool: Pool<C>,
+    holder: QueryId,
     connection: Option<C::Connection>,
     opened: Instant,
-    permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl<C: Connect> Lease<C> {
@@ -226,11 +280,16 @@ impl<C: Connect> Lease<C> {
         let Some(connection) = self.connection.take() else { return };
         let (since, opened) = (Instant::now(), self.opened);
         let shared = &self.pool.0;
+        let mut idle = shared.idle();
         if !shared.permits.is_closed() && opened.elapsed() < shared.limits.lifetime_max {
-            shared.idle().push_back(Idle { connection, opened, since });
+            idle.push_back(Idle { connection, opened, since });
+            if let Ok(runtime) = Handle::try_current()
+                && !shared.is_watched.swap(true, Ordering::Relaxed)
+            {
+                runtime.spawn(Shared::watch(Arc::downgrade(shared)));
+            }
         }
-        // Only now may the next one look for it.
-        drop(self.permit.take());
+        // Only then may the next one look for it: the permit goes with the rest.
     }
 
     /// The last statement has ended, and was somebody else's, so it may have changed the
@@ -240,6 +299,15 @@ impl<C: Connect> Lease<C> {
         let reset = self.pool.0.connect.reset(connection);
         if matches!(timeout(CARE_TIMEOUT, reset).await, Ok(Ok(()))) {
             self.give_back();
+        }
+    }
+}
+
+impl<C: Connect> Drop for Lease<C> {
+    fn drop(&mut self) {
+        let mut holders = self.pool.0.holders();
+        if let Some(at) = holders.iter().position(|id| *id == self.holder) {
+            holders.swap_remove(at);
         }
     }
 }
@@ -306,6 +374,30 @@ mod tests {
         assert_eq!(*third.get().unwrap(), 2, "the dropped one was closed");
     }
 
+    /// A query that has all connections and waits for one more learns so, also when its own
+    /// time is up first.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_is_told_what_for() {
+        let pool = Pool::new(Counting::default(), LIMITS);
+        let one = cx();
+        let _held = [pool.acquire(&one).await.unwrap(), pool.acquire(&one.child()).await.unwrap()];
+        let error = pool.acquire(&one).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no connection came free within 3s (connections: 2, of_this_query: 2); raise \
+             `connection_pool_size` above the tables and parts that are read at once, or ask for \
+             less at once"
+        );
+        let error = pool.acquire(&one.within(Duration::from_secs(1))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("`connection_pool_size`"), "{error}");
+        let other = pool.acquire(&cx()).await.unwrap_err();
+        assert!(other.to_string().contains("of_this_query: 0"), "{other}");
+        let cancelled = cx();
+        cancelled.cancellation().cancel();
+        assert_eq!(pool.acquire(&cancelled).await.unwrap_err().hint(), None);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn idle_ones_are_looked_at_and_grow_old() {
         let connect = Counting { refuses_check: true, ..Counting::default() };
@@ -315,6 +407,18 @@ mod tests {
         pool.acquire(&cx()).await.unwrap().give_back();
         tokio::time::sleep(Duration::from_secs(11)).await;
         assert_eq!(*pool.acquire(&cx()).await.unwrap().get().unwrap(), 2, "it did not answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_ones_are_closed_though_nobody_asks() {
+        let pool = Pool::new(Counting::default(), LIMITS);
+        for _ in 0..2 {
+            pool.acquire(&cx()).await.unwrap().give_back();
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            assert_eq!(pool.0.idle().len(), 1);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert!(pool.0.idle().is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -45,3 +45,9 @@ WHERE c.relkind = 'r' AND c.reltuples > 0;
 
 CREATE FUNCTION public.from_hex(text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT
 AS 'SELECT decode($1, ''hex'')';
+
+-- Text becomes its bytes there, and not what its characters could mean as a literal of bytes.
+CREATE FUNCTION public.utf8_bytes(text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT
+AS 'SELECT convert_to($1, ''UTF8'')';
+CREATE CAST (text AS bytea) WITH FUNCTION public.utf8_bytes(text);
+CREATE CAST (varchar AS bytea) WITH FUNCTION public.utf8_bytes(text);

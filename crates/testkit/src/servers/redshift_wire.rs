@@ -23,7 +23,7 @@ const REFUSED: [&str; 17] = [
     "pg_collation",
     "to stdout",
     "from stdin",
-    "collate",
+    "collate \"",
     "discard",
     "bytea_output",
     "intervalstyle",
@@ -47,9 +47,11 @@ const STARTUP: [&str; 7] = [
 ];
 
 /// What is put in the place of words that PostgreSQL does not know.
-const TRANSLATED: [(&str, &str); 2] = [
+const TRANSLATED: [(&str, &str); 4] = [
     ("version()", "'PostgreSQL 8.0.2, Redshift 1.0.99999 (a proxy of ORBIT)'::text"),
     ("varbyte(65535)", "bytea"),
+    ("COLLATE(", "("),
+    (", 'case_sensitive')", " COLLATE \"C\")"),
 ];
 
 /// Views with the names and columns of Redshift's catalogs, and a function of its own, for a
@@ -195,7 +197,7 @@ async fn requests(
         }
         let asked = str::from_utf8(&body).ok().map(|text| text.trim_end_matches('\0'));
         let body = match asked.filter(|_| kind == b'Q').and_then(|text| instead(text)) {
-            Some(other) => [other.as_bytes(), b"\0"].concat(),
+            Some(other) => translated(&[other.as_bytes(), b"\0"].concat()),
             None => translated(&body),
         };
         let length = (body.len() as u32 + 4).to_be_bytes();

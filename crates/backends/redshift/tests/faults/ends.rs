@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use orbit_core::{Context, Effect, Error, ErrorKind, Query};
+use orbit_core::{Context, Describe, Effect, Error, ErrorKind, Event, ListTables, Query, Reporter};
 use orbit_testkit::servers::{Fault, Proxy, RedshiftWire};
 
 use arrow_array::cast::AsArray;
@@ -102,6 +102,126 @@ pub(crate) async fn cancelled_within_a_second(stage: &Stage) -> Attempt {
         }
     }
     Ok(datasource.close().await?)
+}
+
+/// Questions to catalogs, and the columns of a statement, whose caller leaves are cancelled, also
+/// behind the proxy, where the server does not look whether its client is there.
+pub(crate) async fn abandoned_questions_are_cancelled(stage: &Stage) -> Attempt {
+    stage.prepare_catalog().await;
+    let slow = |sql: &str| {
+        let asks = ["svv_all_tables", "svv_all_columns", "abandon-me"];
+        let asks = asks.iter().any(|word| sql.contains(word));
+        asks.then(|| format!("SELECT q.* FROM pg_sleep(500), ({sql}) AS q"))
+    };
+    let proxy = RedshiftWire::start_with(stage.server.port(), slow).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%pg_sleep(500), (%' AND pid <> pg_backend_pid()";
+    let statement = || Query::statement("SELECT 'abandon-me' AS a", Effect::Read);
+    for question in ["list", "describe", "query", "shape"] {
+        let asked = tokio::spawn({
+            let datasource = Arc::clone(&datasource);
+            async move {
+                let (sql, cx) = (sql(&datasource), cx());
+                let describe = |query| Describe { query };
+                match question {
+                    "list" => sql.list(&cx, ListTables::default()).await.map(drop),
+                    "describe" => sql.describe(&cx, describe(table("series"))).await.map(drop),
+                    "query" => sql.query(&cx, table("series")).await.map(drop),
+                    _ => sql.describe(&cx, describe(statement())).await.map(drop),
+                }
+            }
+        });
+        while stage.counted(busy).await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        asked.abort();
+        let begun = Instant::now();
+        while stage.counted(busy).await > 0 {
+            let waited = begun.elapsed();
+            ensure!(waited < Duration::from_secs(1), "{question} is at work for {waited:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    Ok(datasource.close().await?)
+}
+
+/// The token stops a statement at the source also while nobody looks at its stream.
+pub(crate) async fn a_stream_that_nobody_looks_at_is_ended(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[("application_name", "orbit-unseen")]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-unseen' \
+                AND state = 'active' AND pid <> pg_backend_pid()";
+    let token = tokio_util::sync::CancellationToken::new();
+    let cx = Context::builder().cancellation(token.clone()).build();
+    let mut stream = sql(&datasource).query(&cx, table("series")).await?;
+    stream.next().await.ok_or("the stream is empty")??;
+    ensure!(stage.counted(busy).await == 1, "the statement has ended before");
+    token.cancel();
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(2), "it is still at work");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let kind = gather(stream).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::Cancelled), "the stream ends as {kind:?}");
+    Ok(datasource.close().await?)
+}
+
+struct Panics;
+
+impl Reporter for Panics {
+    fn report(&self, _: &str, event: Event) {
+        if matches!(event, Event::Rows(_)) {
+            std::panic::panic_any("a reporter panics");
+        }
+    }
+}
+
+/// Rows whose task is gone are not taken for all.
+pub(crate) async fn a_task_that_is_gone_is_an_error(stage: &Stage) -> Attempt {
+    let datasource = stage.connect(&[]).await?;
+    let cx = Context::builder().reporter(Arc::new(Panics)).build();
+    for query in [table("series"), Query::statement("SELECT 1", Effect::Read)] {
+        let stream = sql(&datasource).query(&cx, query).await?;
+        let kind = gather(stream).await.err().map(|e| e.kind());
+        ensure!(kind == Some(ErrorKind::Unexpected), "a stream without a task ends as {kind:?}");
+    }
+    Ok(datasource.close().await?)
+}
+
+/// Closing waits so long for what is being cancelled, however silent the server is.
+pub(crate) async fn closing_is_bounded(stage: &Stage) -> Attempt {
+    stage.prepare("CREATE TABLE locked (id bigint)").await;
+    let mut holder = observer(stage.server.port(), stage.server.user()).await?;
+    let lock = "BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut holder).await?;
+    let proxy = Proxy::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let settings = [("port", port.as_str()), ("application_name", "orbit-closing")];
+    let datasource = stage.connect(&settings).await?;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orbit-closing' \
+                   AND wait_event_type = 'Lock'";
+    let asked: Vec<_> = (0..3)
+        .map(|_| {
+            let datasource = Arc::clone(&datasource);
+            tokio::spawn(
+                async move { sql(&datasource).query(&cx(), table("locked")).await.map(drop) },
+            )
+        })
+        .collect();
+    while stage.counted(waiting).await < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.plan(Fault::Silence, 0, 100);
+    for asked in asked {
+        asked.abort();
+    }
+    let begun = Instant::now();
+    let kind = datasource.close().await.err().map(|e| e.kind());
+    ensure!(begun.elapsed() < Duration::from_secs(7), "closing took {:?}", begun.elapsed());
+    ensure!(kind == Some(ErrorKind::Timeout), "what was not cancelled is told as {kind:?}");
+    Ok(())
 }
 
 /// A connection that says nothing any more in mid-query: the deadline ends the wait, the server

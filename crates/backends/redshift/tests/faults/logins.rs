@@ -204,6 +204,21 @@ pub(crate) async fn a_refused_login_is_asked_for_once(stage: &Arc<Stage>) -> Att
     Ok(())
 }
 
+/// An answer is not read without an end, whatever it says.
+pub(crate) async fn a_vast_answer_is_refused(stage: &Arc<Stage>) -> Attempt {
+    let login = format!("{{\"dbUser\": \"{}\", \"dbPassword\": \"x\"}}", stage.server.user());
+    let vast = format!("{login}{}", " ".repeat(2 << 20));
+    for (body, expected) in [(login, None), (vast, Some(ErrorKind::DataInvalid))] {
+        let service = HttpServer::start(move |_| HttpAnswer::new(200, body.clone())).await?;
+        let endpoint = service.endpoint();
+        let iam = [("workgroup", "wg"), ("endpoint_url", endpoint.as_str())];
+        let answer = by_iam(stage, &iam, "1").await;
+        let kind = answer.as_ref().err().map(orbit_core::Error::kind);
+        ensure!(kind == expected, "it is {answer:?}");
+    }
+    Ok(())
+}
+
 /// Who is connected stays so when the password changes; who comes later is told.
 pub(crate) async fn a_rotated_password(stage: &Arc<Stage>) -> Attempt {
     stage.server.ask_password_of(&["rotating"]).await?;

@@ -45,6 +45,12 @@ pub(crate) async fn statements_do_not_write_unless_they_may(stage: &Stage) -> At
         ensure!(refused.contains(&kind), "{text} ends as {kind:?}");
     }
     ensure!(stage.counted("SELECT count(*) FROM kept").await == 1, "a row is gone");
+    for text in ["ANALYZE DELETE FROM kept", "(ANALYZE) DELETE FROM kept"] {
+        let estimate = Query::statement(text, Effect::Write);
+        let estimate = sql(&datasource).estimate(&cx(), estimate).await;
+        ensure!(estimate.is_err(), "{text} is estimated as {estimate:?}");
+    }
+    ensure!(stage.counted("SELECT count(*) FROM kept").await == 1, "a row is gone by EXPLAIN");
     let gone = "WITH gone AS (DELETE FROM kept RETURNING n) SELECT * FROM gone";
     let answer = read(&datasource, Query::statement(gone, Effect::Write)).await?;
     ensure!(first_number(&answer) == Some(1), "what was deleted is not told: {answer:?}");

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int16Type;
+use arrow_array::types::{Int16Type, Int64Type};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use orbit_core::{CompareOp, Effect, ErrorKind, Literal, Predicate, Query, SortKey};
+use orbit_testkit::servers::RedshiftWire;
 
 use crate::{Attempt, Stage, cx, read, rows, sql, table};
 
@@ -149,6 +150,61 @@ pub(crate) async fn text_of_other_types_is_compared_as_text(stage: &Stage) -> At
     Ok(datasource.close().await?)
 }
 
+/// Text whose collation leaves out letter case and blanks, as Redshift's comparisons may, is
+/// compared by its bytes behind the proxy, and not at all before PostgreSQL.
+pub(crate) async fn text_is_compared_by_its_bytes(stage: &Stage) -> Attempt {
+    stage.prepare_catalog().await;
+    stage
+        .prepare(
+            "CREATE COLLATION loose (provider = icu, locale = 'und-u-ka-shifted-ks-level2', \
+             deterministic = false); CREATE TABLE loosely (id bigint, name text COLLATE loose); \
+             INSERT INTO loosely VALUES (1, 'john'), (2, 'JOHN'), (3, 'john '), (4, NULL)",
+        )
+        .await;
+    let same = stage.counted("SELECT count(*) FROM loosely WHERE name = 'john'").await;
+    ensure!(same == 3, "the server takes {same} texts for the same");
+    let (name, john) =
+        ("name".to_owned(), || Literal::new(Arc::new(StringArray::from(vec!["john"]))));
+    let set: ArrayRef = Arc::new(StringArray::from(vec![Some("JOHN"), Some("x")]));
+    let like = |pattern: &str| Predicate::Like {
+        column: name.clone(),
+        pattern: pattern.to_owned(),
+        negated: false,
+        ignore_case: false,
+    };
+    let predicates: [(Predicate, Vec<i64>); 6] = [
+        (Predicate::compare("name", CompareOp::Eq, john()?), vec![1]),
+        (Predicate::compare("name", CompareOp::NotEq, john()?), vec![2, 3]),
+        (Predicate::compare("name", CompareOp::Gt, john()?), vec![3]),
+        (Predicate::In { column: name.clone(), values: set, negated: false }, vec![2]),
+        (like("john%"), vec![1, 3]),
+        (like("john"), vec![1]),
+    ];
+    let proxy = RedshiftWire::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let (wire, plain) =
+        (stage.connect(&[("port", port.as_str())]).await?, stage.connect(&[]).await?);
+    let by = |column: &str| {
+        vec![SortKey { column: column.to_owned(), descending: false, nulls_first: false }]
+    };
+    for (predicate, expected) in predicates {
+        let told = format!("{predicate:?}");
+        let query = Query { predicate: Some(predicate), order: by("id"), ..table("loosely") };
+        let ids = ids(&read(&wire, query.clone()).await?);
+        ensure!(ids == expected, "{ids:?} in place of {expected:?} by {told}");
+        let kind = read(&plain, query).await.err().map(|e| e.kind());
+        ensure!(kind == Some(ErrorKind::Unsupported), "PostgreSQL compares {told}: {kind:?}");
+    }
+    let sorted = ids(&read(&wire, Query { order: by("name"), ..table("loosely") }).await?);
+    ensure!(sorted == [2, 1, 3, 4], "the order is {sorted:?}");
+    wire.close().await?;
+    Ok(plain.close().await?)
+}
+
+fn ids(batches: &[RecordBatch]) -> Vec<i64> {
+    batches.iter().flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
 pub(crate) async fn a_dropped_table_is_not_found(stage: &Stage) -> Attempt {
     stage.prepare("CREATE TABLE fleeting (n bigint)").await;
     let datasource = stage.connect(&[]).await?;
@@ -162,5 +218,10 @@ pub(crate) async fn a_dropped_table_is_not_found(stage: &Stage) -> Attempt {
     let kind =
         read(&datasource, Query { schema, ..table("fleeting") }).await.err().map(|e| e.kind());
     ensure!(kind == Some(ErrorKind::DataInvalid), "another type is {kind:?}");
+    let longest = "n".repeat(63);
+    stage.prepare(&format!("CREATE TABLE {longest} (n bigint)")).await;
+    read(&datasource, table(&longest)).await?;
+    let kind = read(&datasource, table(&format!("{longest}n"))).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::NotFound), "a name that is too long is {kind:?}");
     Ok(datasource.close().await?)
 }
