@@ -178,7 +178,7 @@ impl Connected {
     }
 
     /// A query that is several statements, where the settings allow that, and how many.
-    fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
+    pub(crate) fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
         let Target::Statement { text, .. } = &query.target else { return Ok(None) };
         if !self.api.config.multi_statement || !is_plain(query) {
             return Ok(None);
@@ -263,7 +263,8 @@ impl Datasource for SnowflakeDatasource {
     async fn close(&self) -> Result<()> {
         let Connected { api, lane, .. } = self.0.as_ref();
         if api.close() {
-            api.cancels.finish(CLOSE_TIMEOUT).await;
+            // What ends other sessions may need the shared one to clean up.
+            tokio::join!(lane.cancels().finish(CLOSE_TIMEOUT), api.ends.finish(CLOSE_TIMEOUT));
             let cx = Context::builder().timeout(CLOSE_TIMEOUT).build();
             lane.end(&cx, api).await;
         }

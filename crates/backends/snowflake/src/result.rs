@@ -77,7 +77,7 @@ pub(crate) async fn stream(
     let schema = Arc::clone(&columns.schema);
     let Executed { mut data, guard } = executed;
     let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, ALL).await?;
-    let rows = until_the_end(cx, rows, Some(guard));
+    let rows = until_the_end(cx, lane.cancels(), rows, Some(guard));
     Ok(BatchStream::with_summary(schema, rows, summary).bounded_by(cx))
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn kept(
     let columns = Columns::of(&data.row_type, connected.rules())?.planned(Some(planned))?;
     let (api, lane) = (&connected.api, &connected.lane);
     let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, wanted).await?;
-    let rows = until_the_end(cx, rows, None);
+    let rows = until_the_end(cx, lane.cancels(), rows, None);
     Ok(BatchStream::with_summary(Arc::clone(planned), rows, summary).bounded_by(cx))
 }
 
