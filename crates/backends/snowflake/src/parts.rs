@@ -34,6 +34,11 @@ impl Connected {
         if query.columns.as_ref().is_some_and(Vec::is_empty) {
             return Ok(undivided(query));
         }
+        if self.script(&query)?.is_some() {
+            let message = "several statements at once have no parts";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("send one at a time, or ask for the rows as a whole"));
+        }
         let data = self.run(cx, &self.lane_for(&query), &query).await?.finish();
         let schema =
             Columns::of(&data.row_type, self.rules())?.planned(query.schema.as_ref())?.schema;
