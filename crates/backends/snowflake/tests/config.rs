@@ -26,6 +26,11 @@ fn problems(
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+fn tokens_from(url: &'static str) -> String {
+    let block = [("token_url", url), ("client_id", "c"), ("client_secret", "s")];
+    problems(&[("account", "a")], &[("oauth", block.as_slice())])
+}
+
 #[test]
 fn what_is_wrong_is_told() {
     let cases = [
@@ -46,6 +51,10 @@ fn what_is_wrong_is_told() {
             &[("account", "a"), ("access_token", "t")],
             &[("proxy", &[("url", "proxy:3128"), ("password", "p")])],
         ),
+        tokens_from("https://login.example.com/token"),
+        tokens_from("http://localhost:8080/token"),
+        tokens_from("http://login.example.com/token"),
+        tokens_from("login.example.com"),
     ];
     insta::assert_snapshot!(cases.join("\n--\n"));
 }
