@@ -27,7 +27,7 @@ impl Connected {
         request: Partitions,
     ) -> Result<PartitionSet> {
         let Partitions { query, partitions_max } = request;
-        if query.effect == Effect::Write || partitions_max == 0 {
+        if query.effect != Effect::Read || partitions_max == 0 {
             let message = "only what reads has parts, and there is at least one";
             return Err(Error::new(ErrorKind::QueryInvalid, message));
         }

@@ -173,6 +173,18 @@ async fn what_a_script_shows_is_its_result() {
 }
 
 #[tokio::test]
+async fn what_may_write_has_no_parts() {
+    let stage = Stage::new().await;
+    for effect in [Effect::Write, Effect::Unknown] {
+        let query = Query::statement("DELETE FROM t", effect);
+        let request = Partitions { query, partitions_max: 2 };
+        let error = stage.sql().partitions(&cx(), request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QueryInvalid, "{error}");
+    }
+    assert!(stage.responder.seen().statements.is_empty());
+}
+
+#[tokio::test]
 async fn a_script_has_no_parts() {
     let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
     let query = Query::statement("SELECT 1; SELECT 2", Effect::Read);
