@@ -228,7 +228,8 @@ impl Connected {
             None => (self.text(query, schema.as_deref())?, None),
         };
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
-        let statement = Statement { bindings, script, ..Statement::new(text) };
+        let writes = query.effect != Effect::Read;
+        let statement = Statement { bindings, script, writes, ..Statement::new(text) };
         let executed = execute(cx, &self.api, lane, &statement).await;
         executed.map_err(|error| of_table(error, &query.target))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orbit_core::{Context, Error, ErrorKind, Event, Result};
+use orbit_core::{Context, Error, ErrorKind, Event, Result, WriteEffect};
 use orbit_http::{Backoff, CancelOnDrop, Method, Progress, Repeat, poll_until};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -35,11 +35,21 @@ pub(crate) struct Statement {
     pub script: Option<usize>,
     /// It takes back what another did, so it runs while the datasource is closing too.
     pub cleans_up: bool,
+    /// It may change something, of which its error tells.
+    pub writes: bool,
 }
 
 impl Statement {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
+    }
+
+    /// The error of one that may have run, without a word on how it ended.
+    fn unanswered(&self, error: Error) -> Error {
+        match self.writes && error.write_effect().is_none() {
+            true => error.with_write_effect(WriteEffect::Unknown),
+            false => error,
+        }
     }
 }
 
@@ -83,23 +93,25 @@ pub(crate) async fn execute(
         api.check(cx).inspect_err(|_| guard.disarm())?;
     }
     let asked = cx.run(api.ask(cx, lane, &request)).await;
-    let mut envelope: Envelope<QueryData> = asked.inspect_err(|error| {
-        // It has not begun, and cancelling would show refused credentials once more.
-        if error.kind() == ErrorKind::Unauthenticated {
+    let mut envelope: Envelope<QueryData> = asked.map_err(|error| match error.kind() {
+        ErrorKind::Unauthenticated => {
+            // It has not begun, and cancelling would show refused credentials once more.
             guard.disarm();
+            error
         }
+        ErrorKind::RateLimited => error,
+        _ => statement.unanswered(error),
     })?;
-    let mut told = false;
-    if let Some(id) = envelope.data.as_ref().and_then(|data| data.query_id.as_ref()) {
+    let told = envelope.data.as_ref().and_then(|data| data.query_id.clone());
+    if let Some(id) = &told {
         cx.report(Event::Statement { id: id.clone() });
-        told = true;
     }
     if let Some(url) = pending(&envelope)? {
-        envelope = wait(cx, api, lane, url).await?;
+        envelope = wait(cx, api, lane, url).await.map_err(|e| statement.unanswered(e))?;
     }
     guard.disarm();
     let data = answered(envelope)?;
-    if let (Some(id), false) = (&data.query_id, told) {
+    if let (Some(id), None) = (&data.query_id, &told) {
         cx.report(Event::Statement { id: id.clone() });
     }
     Ok(Executed { data, guard: cancel(CANCEL_ONCE_MS) })

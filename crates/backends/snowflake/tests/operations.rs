@@ -173,6 +173,23 @@ async fn what_a_script_shows_is_its_result() {
 }
 
 #[tokio::test]
+async fn a_write_that_nobody_answers_is_unknown() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        request.route().ends_with("query-request").then(|| HttpAnswer::new(502, ""))
+    });
+    let cases = [
+        ("DELETE FROM t", Effect::Write, Some(WriteEffect::Unknown)),
+        (SELECT, Effect::Unknown, Some(WriteEffect::Unknown)),
+        (SELECT, Effect::Read, None),
+    ];
+    for (text, effect, left) in cases {
+        let error = stage.sql().query(&cx(), Query::statement(text, effect)).await.unwrap_err();
+        assert_eq!((error.kind(), error.write_effect()), (ErrorKind::Unavailable, left), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_write_has_no_parts() {
     let stage = Stage::new().await;
     for effect in [Effect::Write, Effect::Unknown] {
