@@ -58,11 +58,11 @@ impl Cancels {
         closing.cancel();
         let armed = std::mem::take(&mut *self.armed());
         armed.into_values().for_each(|cancel| self.start(cancel));
+        // A closed tracker takes tasks all the same, and can be waited for.
         tasks.close();
         if tokio::time::timeout(limit, tasks.wait()).await.is_err() {
             tracing::warn!(left = tasks.len(), "statements may still run at the source");
         }
-        tasks.reopen();
     }
 
     /// What `future` answers.
