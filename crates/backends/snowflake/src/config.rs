@@ -13,6 +13,7 @@ use orbit_http::{OauthSettings, ProxySettings, Url, keeps_secrets};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::columns::TypeRules;
 use crate::datasource::SnowflakeDatasource;
 use crate::session::PINNED_PARAMETERS;
 
@@ -172,6 +173,11 @@ impl SnowflakeConfig {
             Error::new(ErrorKind::ConfigInvalid, "account, host and port give no address")
                 .with_source(e)
         })
+    }
+
+    /// What they say of types.
+    pub(crate) fn rules(&self) -> TypeRules {
+        TypeRules { wide_integers: self.wide_integers, timestamps: self.timestamps }
     }
 
     /// The account without its region, as signing in names it.

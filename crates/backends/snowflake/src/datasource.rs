@@ -15,7 +15,6 @@ use orbit_core::{
 
 use crate::api::Api;
 use crate::bind;
-use crate::columns::TypeRules;
 use crate::config::SnowflakeConfig;
 use crate::dialect::{Forms, dialect, time_travel};
 use crate::guard::{admit, admit_script, keeps_session};
@@ -127,11 +126,6 @@ impl Connected {
         self.forms.dialect()
     }
 
-    pub(crate) fn rules(&self) -> TypeRules {
-        let config = &self.api.config;
-        TypeRules { wide_integers: config.wide_integers, timestamps: config.timestamps }
-    }
-
     /// A query as a statement. `schema` is what it reads from, where that is known.
     ///
     /// # Errors
@@ -198,7 +192,7 @@ impl Connected {
     }
 
     /// The shared session, but for a statement that might leave it other than it was.
-    pub(crate) fn lane_for(&self, query: &Query) -> Arc<Lane> {
+    fn lane_for(&self, query: &Query) -> Arc<Lane> {
         match &query.target {
             Target::Statement { text, .. }
                 if query.effect != Effect::Read && !keeps_session(text) =>

@@ -39,9 +39,10 @@ impl Connected {
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_hint("send one at a time, or ask for the rows as a whole"));
         }
-        let data = self.run(cx, &self.lane_for(&query), &query).await?.finish();
-        let schema =
-            Columns::of(&data.row_type, self.rules())?.planned(query.schema.as_ref())?.schema;
+        let data = self.run(cx, &self.lane, &query).await?.finish();
+        let schema = Columns::of(&data.row_type, self.api.config.rules())?
+            .planned(query.schema.as_ref())?
+            .schema;
         let id = data.query_id.clone().ok_or_else(|| malformed("a result came without its id"))?;
         let rows = rows_of_pieces(&data)?;
         let part = |(pieces, rows)| Partition {
