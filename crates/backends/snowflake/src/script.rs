@@ -49,8 +49,8 @@ pub(crate) async fn answer(
     Ok(answer)
 }
 
-/// Whether an answer is more than that its statement is done. The service numbers SHOW, LIST,
-/// CALL and their like otherwise than queries, so all rows count but those that are known.
+/// Whether an answer is more than that its statement is done. The service may number SHOW, LIST,
+/// CALL and their like otherwise than queries, so any columns are a result but a lone status.
 fn has_result(data: &QueryData) -> bool {
     let query = data.statement_type_id.is_some_and(|kind| READING.contains(&kind));
     let status = matches!(data.row_type.as_slice(), [told] if told.name == STATUS);
