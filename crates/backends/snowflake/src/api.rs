@@ -26,7 +26,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Larger answers are not parsed on a worker of the runtime.
 const PARSE_BYTES_MAX: usize = 256 << 10;
 /// How long a cancel may take.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a request may find its session ended: once expired, once gone.
 const RENEWALS_MAX: u32 = 2;
 
@@ -36,7 +36,8 @@ pub(crate) struct Api {
     pub client: Client,
     pub config: SnowflakeConfig,
     pub credentials: Credentials,
-    pub cancels: Cancels,
+    /// What ends sessions that belong to one caller, and cleans up after them.
+    pub ends: Cancels,
     base: Url,
     closed: AtomicBool,
 }
@@ -105,7 +106,7 @@ impl Api {
             credentials: Credentials::of(config)?,
             base: config.base()?,
             config: config.clone(),
-            cancels: Cancels::new(CANCEL_TIMEOUT),
+            ends: Cancels::new(CANCEL_TIMEOUT),
             closed: AtomicBool::new(false),
         })
     }

@@ -143,7 +143,7 @@ impl Connected {
             told.ext_type_name = None;
             told.nullable = None;
         }
-        let columns = Arc::new(Columns::of(&data.row_type, self.rules())?);
+        let columns = Arc::new(Columns::of(&data.row_type, self.api.config.rules())?);
         let batches = pieces(cx, &self.api, &self.lane, &columns, &mut data, ALL).await?;
         let batches: Vec<_> = batches.try_collect().await?;
         let row = |batch: &RecordBatch, row: usize| -> TextRow {
@@ -188,7 +188,7 @@ impl Connected {
             None => data.row_type,
             Some(names) => chosen(names, &data.row_type)?,
         };
-        Columns::of(&row_type, self.rules())
+        Columns::of(&row_type, self.api.config.rules())
     }
 
     /// Columns and statistics.

@@ -9,10 +9,11 @@ use orbit_core::{
     BackendConfig, Context, Datasource, Error, ErrorKind, Problem, Result, Secret, Settings,
     Sources, TlsSettings,
 };
-use orbit_http::{OauthSettings, ProxySettings, Url};
+use orbit_http::{OauthSettings, ProxySettings, Url, keeps_secrets};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::columns::TypeRules;
 use crate::datasource::SnowflakeDatasource;
 use crate::session::PINNED_PARAMETERS;
 
@@ -49,7 +50,7 @@ pub(crate) struct SnowflakeConfig {
     pub host: Option<String>,
     /// The port.
     pub port: Option<u16>,
-    /// `https`, or `http` for a server on this machine or behind a tunnel.
+    /// `https`, or `http` for a server, or the end of a tunnel, on this machine.
     #[serde(default)]
     pub protocol: Protocol,
     /// How long one request may take, in seconds. A statement may take longer: it is asked
@@ -174,6 +175,11 @@ impl SnowflakeConfig {
         })
     }
 
+    /// What they say of types.
+    pub(crate) fn rules(&self) -> TypeRules {
+        TypeRules { wide_integers: self.wide_integers, timestamps: self.timestamps }
+    }
+
     /// The account without its region, as signing in names it.
     pub(crate) fn account_name(&self) -> &str {
         self.account.split('.').next().unwrap_or(&self.account)
@@ -221,12 +227,16 @@ impl SnowflakeConfig {
         if self.account.is_empty() || !self.account.chars().all(allowed) {
             let problem = settings.problem("account", "this is no account identifier");
             problems.push(problem.with_hint("write it as organization-account, without a URL"));
-        } else if self.base().is_err() {
-            problems.push(settings.problem("host", "this is no name of a host"));
-        }
-        if self.protocol == Protocol::Http && self.host.is_none() {
-            let message = "without a `host` of its own the service is reached by https alone";
-            problems.push(settings.problem("protocol", message));
+        } else {
+            match self.base() {
+                Ok(base) if keeps_secrets(&base) => {}
+                Ok(_) => {
+                    let message = "by http credentials are sent to this machine alone";
+                    let problem = settings.problem("protocol", message);
+                    problems.push(problem.with_hint("use https, or a `host` on this machine"));
+                }
+                Err(_) => problems.push(settings.problem("host", "this is no name of a host")),
+            }
         }
         if let Some(oauth) = &self.oauth {
             problems.extend(oauth.validate("oauth", settings));

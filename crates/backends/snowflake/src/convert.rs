@@ -119,16 +119,24 @@ fn time(array: &ArrayRef, target: &DataType, scale: u32) -> Result<ArrayRef> {
     let units = checked_cast(array, &DataType::Int64)?;
     let units = units.as_primitive::<Int64Type>();
     let at_scale = i128::from(10_i64.pow(9 - scale));
-    let of_day = |u, unit| match i128::from(u) * at_scale {
-        nanos if (0..86_400 * NANOS).contains(&nanos) => in_units(nanos, unit),
-        _ => Err(Error::new(ErrorKind::DataInvalid, "a time lies outside of a day")),
-    };
+    let of_day = |u, unit| of_day(i128::from(u) * at_scale, unit);
     Ok(match target {
         DataType::Time64(TimeUnit::Nanosecond) => {
             Arc::new(units.try_unary::<_, Time64NanosecondType, _>(|u| of_day(u, 1))?)
         }
         _ => Arc::new(units.try_unary::<_, Time64MicrosecondType, _>(|u| of_day(u, 1000))?),
     })
+}
+
+/// Nanoseconds since midnight in units of `unit` nanoseconds.
+///
+/// # Errors
+/// `DataInvalid` for what is no time of a day, and as of [`in_units`].
+pub(crate) fn of_day(nanos: i128, unit: i128) -> Result<i64> {
+    match (0..86_400 * NANOS).contains(&nanos) {
+        true => in_units(nanos, unit),
+        false => Err(Error::new(ErrorKind::DataInvalid, "a time lies outside of a day")),
+    }
 }
 
 fn moment(array: &ArrayRef, target: &DataType, scale: u32, zoned: bool) -> Result<ArrayRef> {
@@ -156,7 +164,8 @@ fn moments<T: ArrowPrimitiveType<Native = i64>>(
     unit: i128,
 ) -> Result<PrimitiveArray<T>> {
     let at_scale = i128::from(10_i64.pow(9 - scale));
-    if matches!(array.data_type(), DataType::Int64 | DataType::Null) && !zoned {
+    let plain = array.data_type() == &DataType::Int64 && !zoned;
+    if plain || array.data_type() == &DataType::Null {
         let units = checked_cast(array, &DataType::Int64)?;
         let units = units.as_primitive::<Int64Type>();
         return units.try_unary(|u| in_units(i128::from(u) * at_scale, unit));
@@ -177,6 +186,10 @@ fn moments<T: ArrowPrimitiveType<Native = i64>>(
         }
         let whole = i128::from(epoch.value(row));
         let nanos = match fraction {
+            Some(fraction) if fraction.is_null(row) => {
+                let message = "a moment came without the fraction of its second";
+                return Err(Error::new(ErrorKind::DataInvalid, message));
+            }
             Some(fraction) => whole * NANOS + i128::from(fraction.value(row)),
             None => whole * at_scale,
         };
@@ -223,6 +236,8 @@ fn other_type(array: &ArrayRef, target: &DataType) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::{Int32Array, StructArray};
+
     use super::*;
 
     #[test]
@@ -234,6 +249,31 @@ mod tests {
                 let error = time(&of(outside), &target, 0).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::DataInvalid, "{outside}");
             }
+        }
+    }
+
+    #[test]
+    fn a_moment_has_all_its_parts_or_none() {
+        let target = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let of = |epoch: Option<i64>, fraction: Option<i32>| -> Result<ArrayRef> {
+            let epoch: ArrayRef = Arc::new(Int64Array::from(vec![epoch]));
+            let fraction: ArrayRef = Arc::new(Int32Array::from(vec![fraction]));
+            let parts = StructArray::try_from(vec![("epoch", epoch), ("fraction", fraction)]);
+            let parts: ArrayRef = Arc::new(parts.unwrap());
+            moment(&parts, &target, 9, false)
+        };
+        let whole = of(Some(1), Some(5000)).unwrap();
+        assert_eq!(whole.as_primitive::<TimestampMicrosecondType>().value(0), 1_000_005);
+        assert!(of(None, None).unwrap().is_null(0));
+        assert_eq!(of(Some(1), None).unwrap_err().kind(), ErrorKind::DataInvalid);
+    }
+
+    #[test]
+    fn nothing_but_nulls_is_any_moment() {
+        let nulls: ArrayRef = Arc::new(arrow_array::NullArray::new(2));
+        let target = DataType::Timestamp(TimeUnit::Microsecond, None);
+        for zoned in [false, true] {
+            assert_eq!(moment(&nulls, &target, 9, zoned).unwrap().null_count(), 2);
         }
     }
 }

@@ -15,7 +15,6 @@ use orbit_core::{
 
 use crate::api::Api;
 use crate::bind;
-use crate::columns::TypeRules;
 use crate::config::SnowflakeConfig;
 use crate::dialect::{Forms, dialect, time_travel};
 use crate::guard::{admit, admit_script, keeps_session};
@@ -127,11 +126,6 @@ impl Connected {
         self.forms.dialect()
     }
 
-    pub(crate) fn rules(&self) -> TypeRules {
-        let config = &self.api.config;
-        TypeRules { wide_integers: config.wide_integers, timestamps: config.timestamps }
-    }
-
     /// A query as a statement. `schema` is what it reads from, where that is known.
     ///
     /// # Errors
@@ -178,7 +172,7 @@ impl Connected {
     }
 
     /// A query that is several statements, where the settings allow that, and how many.
-    fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
+    pub(crate) fn script(&self, query: &Query) -> Result<Option<(String, usize)>> {
         let Target::Statement { text, .. } = &query.target else { return Ok(None) };
         if !self.api.config.multi_statement || !is_plain(query) {
             return Ok(None);
@@ -198,7 +192,7 @@ impl Connected {
     }
 
     /// The shared session, but for a statement that might leave it other than it was.
-    pub(crate) fn lane_for(&self, query: &Query) -> Arc<Lane> {
+    fn lane_for(&self, query: &Query) -> Arc<Lane> {
         match &query.target {
             Target::Statement { text, .. }
                 if query.effect != Effect::Read && !keeps_session(text) =>
@@ -228,7 +222,8 @@ impl Connected {
             None => (self.text(query, schema.as_deref())?, None),
         };
         let bindings = query.parameters.as_ref().map(bind::one_row).transpose()?;
-        let statement = Statement { bindings, script, ..Statement::new(text) };
+        let writes = query.effect != Effect::Read;
+        let statement = Statement { bindings, script, writes, ..Statement::new(text) };
         let executed = execute(cx, &self.api, lane, &statement).await;
         executed.map_err(|error| of_table(error, &query.target))
     }
@@ -263,7 +258,8 @@ impl Datasource for SnowflakeDatasource {
     async fn close(&self) -> Result<()> {
         let Connected { api, lane, .. } = self.0.as_ref();
         if api.close() {
-            api.cancels.finish(CLOSE_TIMEOUT).await;
+            // What ends other sessions may need the shared one to clean up.
+            tokio::join!(lane.cancels().finish(CLOSE_TIMEOUT), api.ends.finish(CLOSE_TIMEOUT));
             let cx = Context::builder().timeout(CLOSE_TIMEOUT).build();
             lane.end(&cx, api).await;
         }

@@ -102,7 +102,7 @@ fn reads(first: &str, statement: &[Token]) -> Result<()> {
     if statement.windows(3).any(is_procedure) {
         return refused("a procedure");
     }
-    if statement.windows(5).any(is_named_by_text) {
+    if names_by_text(statement) {
         return refused("a function that is named by a text");
     }
     for token in statement {
@@ -131,12 +131,20 @@ fn is_procedure(tokens: &[Token]) -> bool {
         && tokens[2] == Token::Symbol('(')
 }
 
-/// `IDENTIFIER('name')(`, whose name could be any function's.
-fn is_named_by_text(tokens: &[Token]) -> bool {
-    tokens[0].word() == Some("IDENTIFIER")
-        && tokens[1] == Token::Symbol('(')
-        && tokens[3] == Token::Symbol(')')
-        && tokens[4] == Token::Symbol('(')
+/// `IDENTIFIER(...)(`, whose name could be any function's.
+fn names_by_text(statement: &[Token]) -> bool {
+    let (mut before, mut open, mut named) = (None, Vec::new(), false);
+    for token in statement {
+        if *token == Token::Symbol('(') {
+            if named {
+                return true;
+            }
+            open.push(before.and_then(Token::word) == Some("IDENTIFIER"));
+        }
+        named = *token == Token::Symbol(')') && open.pop().unwrap_or(false);
+        before = Some(token);
+    }
+    false
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,6 +282,7 @@ mod tests {
             "SELECT a.value -> 'x' FROM t",
             "WITH a AS (SELECT x AS procedure FROM t) SELECT procedure FROM a",
             "SELECT * FROM IDENTIFIER('t') AS t",
+            "SELECT * FROM IDENTIFIER(:1) JOIN (SELECT 1)",
         ] {
             assert_eq!(judged(text, Effect::Read), None, "{text}");
         }
@@ -300,6 +309,8 @@ mod tests {
             "SELECT 1 INTO :x",
             "WITH p AS PROCEDURE () RETURNS INT AS $$ BEGIN DROP TABLE t; END $$ CALL p()",
             "SELECT IDENTIFIER('SYSTEM$CANCEL_QUERY')('x')",
+            "SELECT IDENTIFIER(:1)('x')",
+            "SELECT IDENTIFIER(('SYSTEM$' || 'CANCEL_QUERY'))('x')",
             "SELEKT 1",
             "",
             " ; ",

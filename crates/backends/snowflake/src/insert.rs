@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use orbit_core::{
     BatchStream, Context, Error, ErrorKind, Event, Insert, InsertMode, InsertOutcome, Operation,
     Query, Result, TableName, TableRef, WriteEffect,
@@ -57,8 +57,14 @@ pub(crate) async fn insert(
             Ok(InsertOutcome { rows_written, rows_rejected: 0 })
         }
         Err(error) => {
-            work.roll_back().await;
-            Err(error.with_write_effect(WriteEffect::None))
+            let left = work.roll_back().await;
+            let error = error.with_write_effect(left);
+            Err(match left {
+                WriteEffect::None => error,
+                WriteEffect::Partial | WriteEffect::Unknown => {
+                    error.with_context("table_left", table.to_string())
+                }
+            })
         }
     }
 }
@@ -161,7 +167,7 @@ impl Work {
         let lane = Lane::new();
         let created = (mode == InsertMode::Create).then(|| table.clone());
         let cleanup = clean_up(Arc::clone(connected), Arc::clone(&lane), created.clone());
-        let guard = connected.api.cancels.on_drop(cleanup);
+        let guard = connected.api.ends.on_drop(cleanup.map(drop));
         let (connected, table) = (Arc::clone(connected), table.clone());
         Self { connected, lane, table, mode, guard, created }
     }
@@ -249,14 +255,16 @@ impl Work {
     async fn commit(mut self, cx: &Context) -> Result<()> {
         let ended = clean_up(Arc::clone(&self.connected), Arc::clone(&self.lane), None);
         self.guard.disarm();
-        self.guard = self.connected.api.cancels.on_drop(ended);
+        self.guard = self.connected.api.ends.on_drop(ended.map(drop));
         self.run(cx, "COMMIT").await.map_err(|e| e.with_write_effect(WriteEffect::Unknown))
     }
 
-    async fn roll_back(mut self) {
+    /// Answers what stays behind.
+    async fn roll_back(mut self) -> WriteEffect {
         let Self { connected, lane, created, .. } = &self;
-        clean_up(Arc::clone(connected), Arc::clone(lane), created.clone()).await;
+        let left = clean_up(Arc::clone(connected), Arc::clone(lane), created.clone()).await;
         self.guard.disarm();
+        left
     }
 }
 
@@ -272,18 +280,30 @@ fn miscounted() -> Error {
     malformed("another number of rows was written than was sent")
 }
 
-async fn clean_up(connected: Arc<Connected>, lane: Arc<Lane>, created: Option<TableName>) {
+/// Ends the session, which rolls back, and drops the table that was made for the rows. Answers
+/// what stays behind: without a COMMIT that is an empty table at most.
+async fn clean_up(
+    connected: Arc<Connected>,
+    lane: Arc<Lane>,
+    created: Option<TableName>,
+) -> WriteEffect {
     let cx = Context::builder().timeout(CLEAN_UP_TIMEOUT).build();
     lane.end(&cx, &connected.api).await;
-    if let Some(table) = created {
-        drop_table(&cx, &connected, &table).await;
-    }
-}
-
-async fn drop_table(cx: &Context, connected: &Connected, table: &TableName) {
-    let text = format!("DROP TABLE IF EXISTS {}", connected.dialect().table(table));
-    match execute(cx, &connected.api, &connected.lane, &Statement::new(text)).await {
-        Ok(dropped) => drop(dropped.finish()),
-        Err(error) => tracing::warn!(%error, %table, "an empty table was left behind"),
+    let Some(table) = created else { return WriteEffect::None };
+    let text = format!("DROP TABLE IF EXISTS {}", connected.dialect().table(&table));
+    let statement = Statement { cleans_up: true, ..Statement::new(text) };
+    match execute(&cx, &connected.api, &connected.lane, &statement).await {
+        Ok(dropped) => {
+            dropped.finish();
+            WriteEffect::None
+        }
+        Err(error) => {
+            tracing::warn!(%error, %table, "an empty table may have been left behind");
+            match error.vendor_code() {
+                Some(_) => WriteEffect::Partial,
+                // Nobody said what became of it.
+                None => WriteEffect::Unknown,
+            }
+        }
     }
 }

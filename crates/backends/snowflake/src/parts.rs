@@ -27,16 +27,22 @@ impl Connected {
         request: Partitions,
     ) -> Result<PartitionSet> {
         let Partitions { query, partitions_max } = request;
-        if query.effect == Effect::Write || partitions_max == 0 {
+        if query.effect != Effect::Read || partitions_max == 0 {
             let message = "only what reads has parts, and there is at least one";
             return Err(Error::new(ErrorKind::QueryInvalid, message));
         }
         if query.columns.as_ref().is_some_and(Vec::is_empty) {
             return Ok(undivided(query));
         }
-        let data = self.run(cx, &self.lane_for(&query), &query).await?.finish();
-        let schema =
-            Columns::of(&data.row_type, self.rules())?.planned(query.schema.as_ref())?.schema;
+        if self.script(&query)?.is_some() {
+            let message = "several statements at once have no parts";
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("send one at a time, or ask for the rows as a whole"));
+        }
+        let data = self.run(cx, &self.lane, &query).await?.finish();
+        let schema = Columns::of(&data.row_type, self.api.config.rules())?
+            .planned(query.schema.as_ref())?
+            .schema;
         let id = data.query_id.clone().ok_or_else(|| malformed("a result came without its id"))?;
         let rows = rows_of_pieces(&data)?;
         let part = |(pieces, rows)| Partition {

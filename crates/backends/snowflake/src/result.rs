@@ -14,6 +14,7 @@ use orbit_http::{
 
 use crate::api::Api;
 use crate::columns::{Columns, TypeRules};
+use crate::config::WideIntegers;
 use crate::datasource::Connected;
 use crate::error::malformed;
 use crate::links::{Links, arrow_rows};
@@ -71,13 +72,11 @@ pub(crate) async fn stream(
         let none = stream::empty();
         return Ok(BatchStream::with_summary(Arc::new(Schema::empty()), none, summary));
     }
-    let rules =
-        TypeRules { wide_integers: api.config.wide_integers, timestamps: api.config.timestamps };
-    let columns = Columns::of(&executed.data.row_type, rules)?.planned(planned)?;
+    let columns = Columns::of(&executed.data.row_type, api.config.rules())?.planned(planned)?;
     let schema = Arc::clone(&columns.schema);
     let Executed { mut data, guard } = executed;
     let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, ALL).await?;
-    let rows = until_the_end(cx, rows, Some(guard));
+    let rows = until_the_end(cx, lane.cancels(), rows, Some(guard));
     Ok(BatchStream::with_summary(schema, rows, summary).bounded_by(cx))
 }
 
@@ -93,10 +92,10 @@ pub(crate) async fn kept(
     wanted: Range<u64>,
 ) -> Result<BatchStream> {
     let summary = told(&data);
-    let columns = Columns::of(&data.row_type, connected.rules())?.planned(Some(planned))?;
     let (api, lane) = (&connected.api, &connected.lane);
+    let columns = Columns::of(&data.row_type, api.config.rules())?.planned(Some(planned))?;
     let rows = pieces(cx, api, lane, &Arc::new(columns), &mut data, wanted).await?;
-    let rows = until_the_end(cx, rows, None);
+    let rows = until_the_end(cx, lane.cancels(), rows, None);
     Ok(BatchStream::with_summary(Arc::clone(planned), rows, summary).bounded_by(cx))
 }
 
@@ -111,10 +110,7 @@ pub(crate) async fn counted(
     executed: Executed,
 ) -> Result<BatchStream> {
     let summary = told(&executed.data);
-    let rules = TypeRules {
-        wide_integers: crate::config::WideIntegers::Int64,
-        timestamps: api.config.timestamps,
-    };
+    let rules = TypeRules { wide_integers: WideIntegers::Int64, ..api.config.rules() };
     let Executed { mut data, mut guard } = executed;
     let columns = Arc::new(Columns::of(&data.row_type, rules)?);
     let batches = pieces(cx, api, lane, &columns, &mut data, ALL).await?;

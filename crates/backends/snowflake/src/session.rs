@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use orbit_core::{Context, Error, ErrorKind, Result, Secret, WriteEffect};
-use orbit_http::{CancelOnDrop, Kept, Renewing, Repeat};
+use orbit_http::{CancelOnDrop, Cancels, Kept, Renewing, Repeat};
 use serde_json::{Value, json};
 
-use crate::api::{Api, Request};
+use crate::api::{Api, CANCEL_TIMEOUT, Request};
 use crate::error::{TOKEN_REFUSED, failure, malformed};
 use crate::protocol::{LoginData, RenewData};
 
@@ -36,6 +37,8 @@ pub(crate) const PINNED_PARAMETERS: &[(&str, &str)] = &[
 
 /// The service chooses the form of results by the client's name; this one gets Arrow.
 const CLIENT: (&str, &str) = ("Go", "2.1.0");
+/// How long ending a session waits for the cancels of its statements.
+const CANCELS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A session at the service.
 pub(crate) struct Session {
@@ -48,30 +51,46 @@ pub(crate) struct Session {
 /// A session and its successors. The shared lane runs any number of statements at once; one
 /// with a transaction belongs to whoever opened it.
 pub(crate) struct Lane {
-    session: Arc<Renewing<Session>>,
+    state: Arc<State>,
     in_transaction: AtomicBool,
     /// Ends the session of a lane that nobody ends by name.
     _end: Option<CancelOnDrop>,
 }
 
+/// What ending a lane needs of it.
+struct State {
+    session: Renewing<Session>,
+    ended: AtomicBool,
+    /// Those of its statements.
+    cancels: Cancels,
+}
+
 impl Lane {
     /// A lane that signs in when it is first used.
     pub(crate) fn new() -> Arc<Self> {
-        let (session, in_transaction) = (Arc::default(), AtomicBool::new(false));
-        Arc::new(Self { session, in_transaction, _end: None })
+        let (state, in_transaction) = (Arc::new(State::new()), AtomicBool::new(false));
+        Arc::new(Self { state, in_transaction, _end: None })
     }
 
     /// The same for one statement: the session ends with the lane.
     pub(crate) fn of_one(api: &Arc<Api>) -> Arc<Self> {
-        let session = Arc::new(Renewing::<Session>::default());
-        let (ending, of) = (Arc::clone(&session), Arc::clone(api));
-        let end = api.cancels.on_drop(async move {
-            if let Some(session) = ending.take().await {
-                session.end(&Context::builder().build(), &of).await;
-            }
+        let state = Arc::new(State::new());
+        let (ending, of) = (Arc::clone(&state), Arc::clone(api));
+        let end = api.ends.on_drop(async move {
+            ending.end(&Context::builder().build(), &of).await;
         });
         let in_transaction = AtomicBool::new(false);
-        Arc::new(Self { session, in_transaction, _end: Some(end) })
+        Arc::new(Self { state, in_transaction, _end: Some(end) })
+    }
+
+    /// The cancels of its statements.
+    pub(crate) fn cancels(&self) -> &Cancels {
+        &self.state.cancels
+    }
+
+    /// Whether it has no session and gets none any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.ended.load(Ordering::Acquire)
     }
 
     /// Whether a transaction is open, which a new session would lose.
@@ -82,16 +101,20 @@ impl Lane {
     /// The session.
     ///
     /// # Errors
-    /// Those of signing in.
+    /// Those of signing in; `Unavailable` when the lane has ended.
     pub(crate) async fn session(&self, cx: &Context, api: &Api) -> Result<Kept<Session>> {
-        self.session.get(cx, |_| sign_in(cx, api)).await
+        let make = |_| async move {
+            self.state.check()?;
+            sign_in(cx, api).await
+        };
+        self.state.session.get(cx, make).await
     }
 
     /// A session other than `stale`, which was refused; `expired` when its master token may
     /// still be good.
     ///
     /// # Errors
-    /// Those of signing in; `Conflict` when a transaction was lost with the session.
+    /// As of [`session`](Self::session); `Conflict` when a transaction was lost with it.
     pub(crate) async fn renewed(
         &self,
         cx: &Context,
@@ -100,6 +123,7 @@ impl Lane {
         expired: bool,
     ) -> Result<Kept<Session>> {
         let make = |old: Option<Arc<Session>>| async move {
+            self.state.check()?;
             if let Some(old) = old.filter(|_| expired)
                 && let Some(session) = renew(cx, api, &old).await?
             {
@@ -113,21 +137,44 @@ impl Lane {
             }
             sign_in(cx, api).await
         };
-        self.session.renewed(cx, stale.generation, make).await
+        self.state.session.renewed(cx, stale.generation, make).await
     }
 
     /// Keeps the session from ending for want of requests.
     pub(crate) async fn beat(&self, cx: &Context, api: &Api) -> Result<()> {
-        if self.session.current().is_none() {
+        if self.state.session.current().is_none() {
             return Ok(());
         }
         let request = Request::post("/session/heartbeat", &json!({}), Repeat::Always);
         api.ask::<serde::de::IgnoredAny>(cx, self, &request).await.map(drop)
     }
 
-    /// Ends the session, if there is one.
+    /// Ends the session, if there is one. The lane gets no other.
     pub(crate) async fn end(&self, cx: &Context, api: &Api) {
-        if let Some(session) = self.session.take().await {
+        self.state.end(cx, api).await;
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        let (session, ended) = (Renewing::default(), AtomicBool::new(false));
+        Self { session, ended, cancels: Cancels::new(CANCEL_TIMEOUT) }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.ended.load(Ordering::Acquire) {
+            true => Err(Error::new(ErrorKind::Unavailable, "the session has been ended")),
+            false => Ok(()),
+        }
+    }
+
+    /// The cancels of statements come first, since they are sent under the session.
+    async fn end(&self, cx: &Context, api: &Api) {
+        self.cancels.finish(CANCELS_TIMEOUT).await;
+        self.ended.store(true, Ordering::Release);
+        // Signing in, which others may be at, can take longer than ending may.
+        let taken = cx.run(async { Ok(self.session.take().await) }).await;
+        if let Ok(Some(session)) = taken {
             session.end(cx, api).await;
         }
     }

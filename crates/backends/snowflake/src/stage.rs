@@ -133,7 +133,7 @@ impl Stage {
         let settings = [
             ("bucket_name", Some(bucket.to_owned())),
             ("region", info.region.clone()),
-            ("endpoint_url", info.end_point.as_ref().map(|host| self.address(host))),
+            ("endpoint_url", end_point(info).map(|host| self.address(host))),
             ("access_key", secret(&creds.aws_key_id)),
             ("secret_key", secret(&creds.aws_secret_key)),
             ("session_token", secret(&creds.aws_token)),
@@ -162,8 +162,8 @@ impl Stage {
             return Ok((place(url.expose())?, HeaderMap::new()));
         }
         let token = info.creds.gcs_access_token.as_ref().ok_or_else(lent_nothing)?;
-        let host = info.end_point.as_deref().filter(|host| !host.is_empty());
-        let mut url = place(&self.address(host.unwrap_or("storage.googleapis.com")))?;
+        let host = end_point(info).unwrap_or("storage.googleapis.com");
+        let mut url = place(&self.address(host))?;
         let key = format!("{}{name}", as_folder(&info.location));
         extend(&mut url, &key)?;
         let mut headers = HeaderMap::new();
@@ -172,7 +172,7 @@ impl Stage {
     }
 
     fn azure(&self, info: &StageInfo, name: &str) -> Result<(Url, HeaderMap)> {
-        let (Some(account), Some(end)) = (&info.storage_account, &info.end_point) else {
+        let (Some(account), Some(end)) = (&info.storage_account, end_point(info)) else {
             return Err(malformed("a place in Azure came without its account"));
         };
         let sas = info.creds.azure_sas_token.as_ref().ok_or_else(lent_nothing)?;
@@ -215,6 +215,11 @@ impl Stage {
             Protocol::Http => format!("http://{host}/"),
         }
     }
+}
+
+/// The store's own host, where it has one; none may come as an empty text.
+fn end_point(info: &StageInfo) -> Option<&str> {
+    info.end_point.as_deref().filter(|host| !host.is_empty())
 }
 
 fn place(url: &str) -> Result<Url> {
@@ -260,7 +265,9 @@ fn loaded(data: &QueryData, files: u64) -> Result<u64> {
         let text = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
         let count = text(taken).parse::<u64>();
         match count {
-            Ok(count) if text(parsed) == text(taken) && text(status) == "LOADED" => sum += count,
+            Ok(count) if text(parsed) == text(taken) && text(status) == "LOADED" => {
+                sum = sum.saturating_add(count);
+            }
             _ => return Err(malformed("COPY left rows of a file out")),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orbit_core::{Context, Error, ErrorKind, Event, Result};
+use orbit_core::{Context, Error, ErrorKind, Event, Result, WriteEffect};
 use orbit_http::{Backoff, CancelOnDrop, Method, Progress, Repeat, poll_until};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ const POLL: Backoff = Backoff { first: Duration::from_millis(250), max: Duration
 const CANCEL_WAITS_MS: &[u64] = &[0, 300, 900, 2000];
 /// One that comes after the answer finds nothing either, which is then the end of it.
 const CANCEL_ONCE_MS: &[u64] = &[0];
+/// The longest limit that the service takes for a statement: a week.
+const TIMEOUT_S_MAX: u64 = 604_800;
 
 /// A statement to run.
 #[derive(Debug, Default)]
@@ -31,11 +33,23 @@ pub(crate) struct Statement {
     pub describe_only: bool,
     /// How many statements the text holds, where they are more than one.
     pub script: Option<usize>,
+    /// It takes back what another did, so it runs while the datasource is closing too.
+    pub cleans_up: bool,
+    /// It may change something, of which its error tells.
+    pub writes: bool,
 }
 
 impl Statement {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
+    }
+
+    /// The error of one that may have run, without a word on how it ended.
+    fn unanswered(&self, error: Error) -> Error {
+        match self.writes && error.write_effect().is_none() {
+            true => error.with_write_effect(WriteEffect::Unknown),
+            false => error,
+        }
     }
 }
 
@@ -65,40 +79,39 @@ pub(crate) async fn execute(
     lane: &Arc<Lane>,
     statement: &Statement,
 ) -> Result<Executed> {
-    api.check(cx)?;
+    // A statement whose session is not to be had was not sent, so that nothing is cancelled.
+    Box::pin(lane.session(cx, api)).await?;
     let request_id = Uuid::new_v4().to_string();
     let request = submission(cx, api, statement, &request_id)?;
     let cancel = |waits_ms| {
         let id = request_id.clone();
-        api.cancels.on_drop(cancel_request(Arc::clone(api), Arc::clone(lane), id, waits_ms))
+        lane.cancels().on_drop(cancel_request(Arc::clone(api), Arc::clone(lane), id, waits_ms))
     };
     let mut guard = cancel(CANCEL_WAITS_MS);
+    // Whoever closes meanwhile either finds the guard or has been seen here.
+    if !statement.cleans_up {
+        api.check(cx).inspect_err(|_| guard.disarm())?;
+    }
     let asked = cx.run(api.ask(cx, lane, &request)).await;
-    let mut envelope: Envelope<QueryData> = asked.inspect_err(|error| {
-        // It has not begun, and cancelling would show refused credentials once more.
-        if error.kind() == ErrorKind::Unauthenticated {
+    let mut envelope: Envelope<QueryData> = asked.map_err(|error| match error.kind() {
+        ErrorKind::Unauthenticated => {
+            // It has not begun, and cancelling would show refused credentials once more.
             guard.disarm();
+            error
         }
+        ErrorKind::RateLimited => error,
+        _ => statement.unanswered(error),
     })?;
-    let mut told = false;
-    if let Some(id) = envelope.data.as_ref().and_then(|data| data.query_id.as_ref()) {
+    let told = envelope.data.as_ref().and_then(|data| data.query_id.clone());
+    if let Some(id) = &told {
         cx.report(Event::Statement { id: id.clone() });
-        told = true;
     }
     if let Some(url) = pending(&envelope)? {
-        envelope = wait(cx, api, lane, url).await?;
+        envelope = wait(cx, api, lane, url).await.map_err(|e| statement.unanswered(e))?;
     }
     guard.disarm();
-    let code = envelope.code();
-    let data = envelope.data.unwrap_or_default();
-    if envelope.success != Some(true) {
-        let error = failure(&code, data.sql_state.as_deref(), envelope.message.as_deref());
-        return Err(match data.query_id {
-            Some(id) => error.with_context("statement", id),
-            None => error,
-        });
-    }
-    if let (Some(id), false) = (&data.query_id, told) {
+    let data = answered(envelope)?;
+    if let (Some(id), None) = (&data.query_id, &told) {
         cx.report(Event::Statement { id: id.clone() });
     }
     Ok(Executed { data, guard: cancel(CANCEL_ONCE_MS) })
@@ -110,7 +123,7 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
     parameters.insert("QUERY_TAG", Value::from(tag));
     if let Some(remaining) = cx.remaining() {
         // The source stops it even if nobody is left to cancel it.
-        let seconds = remaining.as_secs().saturating_add(5);
+        let seconds = remaining.as_secs().saturating_add(5).min(TIMEOUT_S_MAX);
         parameters.insert("STATEMENT_TIMEOUT_IN_SECONDS", Value::from(seconds));
     }
     if let Some(count) = statement.script {
@@ -184,12 +197,21 @@ pub(crate) async fn result_of(
     if let Some(url) = pending(&envelope)? {
         envelope = wait(cx, api, lane, url).await?;
     }
+    answered(envelope)
+}
+
+/// What a statement answered that runs no longer.
+fn answered(envelope: Envelope<QueryData>) -> Result<QueryData> {
     let code = envelope.code();
     let data = envelope.data.unwrap_or_default();
-    match envelope.success {
-        Some(true) => Ok(data),
-        _ => Err(failure(&code, data.sql_state.as_deref(), envelope.message.as_deref())),
+    if envelope.success == Some(true) {
+        return Ok(data);
     }
+    let error = failure(&code, data.sql_state.as_deref(), envelope.message.as_deref());
+    Err(match data.query_id {
+        Some(id) => error.with_context("statement", id),
+        None => error,
+    })
 }
 
 /// An id is put into a path, so it holds nothing but what ids are made of.
@@ -219,8 +241,8 @@ async fn cancel_request(
             Ok(_) => return,
             Err(error) => {
                 tracing::debug!(%error, "a cancel failed");
-                // Each further try would show refused credentials once more.
-                if error.kind() == ErrorKind::Unauthenticated {
+                // Each further try would show refused credentials once more, or find no session.
+                if error.kind() == ErrorKind::Unauthenticated || lane.has_ended() {
                     return;
                 }
             }

@@ -15,7 +15,7 @@ use arrow_schema::{DataType, TimeUnit};
 use orbit_core::{Error, ErrorKind, Result};
 
 use crate::columns::{Column, Columns};
-use crate::convert::in_units;
+use crate::convert::{in_units, of_day};
 
 /// A row of texts.
 pub(crate) type TextRow = Vec<Option<String>>;
@@ -67,10 +67,10 @@ where
             Arc::new(array.map_err(|e| no_value().with_source(e))?)
         }
         DataType::Time64(TimeUnit::Nanosecond) => {
-            primitive::<Time64NanosecondType, _>(texts, |t| in_units(point_shifted(t, 9)?, 1))?
+            primitive::<Time64NanosecondType, _>(texts, |t| of_day(point_shifted(t, 9)?, 1))?
         }
         DataType::Time64(_) => {
-            primitive::<Time64MicrosecondType, _>(texts, |t| in_units(point_shifted(t, 9)?, 1000))?
+            primitive::<Time64MicrosecondType, _>(texts, |t| of_day(point_shifted(t, 9)?, 1000))?
         }
         DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
             let array = collect::<TimestampNanosecondType, _>(texts, |t| in_units(nanos(t)?, 1))?;
@@ -163,7 +163,10 @@ fn point_shifted(text: &str, digits: u32) -> Result<i128> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_schema::Field;
+
     use super::*;
+    use crate::columns::Form;
 
     #[test]
     fn points_are_shifted_exactly() {
@@ -177,6 +180,24 @@ mod tests {
         assert_eq!(point_shifted("7", 0).unwrap(), 7);
         for bad in ["", "-", ".5", "1.234", "1e3", "+1", "1_0"] {
             assert!(point_shifted(bad, 2).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_lies_within_its_day() {
+        for unit in [TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+            let column = Column {
+                field: Field::new("t", DataType::Time64(unit), true),
+                form: Form::Time { scale: 0 },
+                source_type: "TIME(0)".to_owned(),
+                binary_collation: true,
+            };
+            let read = |text| array(&column, || std::iter::once(Some(text)));
+            assert!(read("86399.5").is_ok());
+            for outside in ["86400", "-1"] {
+                let error = read(outside).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::DataInvalid, "{outside}");
+            }
         }
     }
 

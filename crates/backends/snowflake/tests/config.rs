@@ -26,6 +26,16 @@ fn problems(
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+fn by_http(host: &'static str) -> String {
+    let own = [("account", "a"), ("access_token", "t"), ("protocol", "http"), ("host", host)];
+    problems(&own, &[])
+}
+
+fn tokens_from(url: &'static str) -> String {
+    let block = [("token_url", url), ("client_id", "c"), ("client_secret", "s")];
+    problems(&[("account", "a")], &[("oauth", block.as_slice())])
+}
+
 #[test]
 fn what_is_wrong_is_told() {
     let cases = [
@@ -36,6 +46,8 @@ fn what_is_wrong_is_told() {
         problems(&[("account", "a"), ("password", "p"), ("oauth_token", "t"), ("user", "u")], &[]),
         problems(&[("account", "a"), ("access_token", "t"), ("private_key_passphrase", "x")], &[]),
         problems(&[("account", "a"), ("access_token", "t"), ("protocol", "http")], &[]),
+        by_http("127.0.0.1"),
+        by_http("snowflake.example.com"),
         problems(&[("account", "a"), ("access_token", "t"), ("api_timeout", "0")], &[]),
         problems(&[("account", "a"), ("access_token", "t"), ("warehous", "w")], &[]),
         problems(
@@ -46,6 +58,10 @@ fn what_is_wrong_is_told() {
             &[("account", "a"), ("access_token", "t")],
             &[("proxy", &[("url", "proxy:3128"), ("password", "p")])],
         ),
+        tokens_from("https://login.example.com/token"),
+        tokens_from("http://localhost:8080/token"),
+        tokens_from("http://login.example.com/token"),
+        tokens_from("login.example.com"),
     ];
     insta::assert_snapshot!(cases.join("\n--\n"));
 }

@@ -14,10 +14,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
 use common::scripted::{SELECT, Stage, ids, pieces, row_type};
-use futures::stream;
+use futures::{TryStreamExt, stream};
 use orbit_core::{
     BatchStream, Context, Effect, ErrorKind, Insert, InsertMode, Partition, PartitionRead,
     PartitionSource, Partitions, Query, Result, TableName, WriteEffect,
@@ -143,6 +146,69 @@ async fn a_second_result_of_a_script_is_refused() {
     let query = Query::statement(SCRIPT, Effect::Write);
     let error = stage.sql().query(&cx(), query).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[tokio::test]
+async fn what_a_script_shows_is_its_result() {
+    // Commands are numbered otherwise than queries, or not at all.
+    for kind in [json!(null), json!(0x6000)] {
+        let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+        script(&stage.responder, "01-0,01-1,01-2");
+        let mut shown = texts(&["name"], &json!([["A"], ["B"]]));
+        shown.fields["statementTypeId"] = kind.clone();
+        stage.responder.answer("B", shown);
+        let query = || Query::statement(SCRIPT, Effect::Write);
+        let stream = stage.sql().query(&cx(), query()).await.unwrap();
+        assert_eq!(stream.summary().rows_affected, Some(5));
+        let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+        let names = batches[0].column(0).as_string::<i32>();
+        assert_eq!(names.iter().flatten().collect::<Vec<_>>(), ["A", "B"]);
+
+        let mut done = texts(&["status"], &json!([["Table T successfully created."]]));
+        done.fields["statementTypeId"] = kind;
+        stage.responder.answer("B", done);
+        let stream = stage.sql().query(&cx(), query()).await.unwrap();
+        assert!(stream.schema().fields().is_empty(), "that it is done is no result");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_answers_is_unknown() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        request.route().ends_with("query-request").then(|| HttpAnswer::new(502, ""))
+    });
+    let cases = [
+        ("DELETE FROM t", Effect::Write, Some(WriteEffect::Unknown)),
+        (SELECT, Effect::Unknown, Some(WriteEffect::Unknown)),
+        (SELECT, Effect::Read, None),
+    ];
+    for (text, effect, left) in cases {
+        let error = stage.sql().query(&cx(), Query::statement(text, effect)).await.unwrap_err();
+        assert_eq!((error.kind(), error.write_effect()), (ErrorKind::Unavailable, left), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_write_has_no_parts() {
+    let stage = Stage::new().await;
+    for effect in [Effect::Write, Effect::Unknown] {
+        let query = Query::statement("DELETE FROM t", effect);
+        let request = Partitions { query, partitions_max: 2 };
+        let error = stage.sql().partitions(&cx(), request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QueryInvalid, "{error}");
+    }
+    assert!(stage.responder.seen().statements.is_empty());
+}
+
+#[tokio::test]
+async fn a_script_has_no_parts() {
+    let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+    let query = Query::statement("SELECT 1; SELECT 2", Effect::Read);
+    let request = Partitions { query, partitions_max: 2 };
+    let error = stage.sql().partitions(&cx(), request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(stage.responder.seen().statements.is_empty());
 }
 
 #[tokio::test]
@@ -294,6 +360,61 @@ async fn a_table_that_may_have_been_made_is_told() {
     let error = insert(&stage, InsertMode::Create).await.unwrap_err();
     let told = (error.kind(), error.write_effect());
     assert_eq!(told, (ErrorKind::Unavailable, Some(WriteEffect::Unknown)), "{error}");
+}
+
+#[tokio::test]
+async fn a_table_that_may_be_left_is_told() {
+    let gone = || HttpAnswer::new(502, "");
+    let refused = || {
+        let body = json!({ "data": null, "code": "003001", "message": "no", "success": false });
+        HttpAnswer::new(200, body.to_string())
+    };
+    type Reply = fn() -> HttpAnswer;
+    let drops: [(Option<Reply>, WriteEffect); 3] = [
+        (None, WriteEffect::None),
+        (Some(refused as Reply), WriteEffect::Partial),
+        (Some(gone as Reply), WriteEffect::Unknown),
+    ];
+    for (reply, effect) in drops {
+        // It knows no INSERT.
+        let stage = Stage::new().await;
+        for text in ["CREATE TABLE*", "BEGIN TRANSACTION", "DROP TABLE*"] {
+            stage.responder.answer(text, texts(&["status"], &json!([["done"]])));
+        }
+        stage.responder.fault(move |request, _| {
+            let drops = String::from_utf8_lossy(&request.body).contains("DROP TABLE");
+            reply.filter(|_| drops).map(|reply| reply())
+        });
+        let error = insert(&stage, InsertMode::Create).await.unwrap_err();
+        assert_eq!((error.kind(), error.write_effect()), (ErrorKind::QueryInvalid, Some(effect)));
+        let left = error.context().any(|(key, _)| key == "table_left");
+        assert_eq!(left, effect != WriteEffect::None, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn closing_takes_back_what_is_being_written() {
+    let stage = Stage::new().await;
+    for text in ["CREATE TABLE*", "BEGIN TRANSACTION", "DROP TABLE*"] {
+        stage.responder.answer(text, texts(&["status"], &json!([["done"]])));
+    }
+    let schema = Arc::new(Schema::new(vec![Field::new("ID", DataType::Int64, true)]));
+    // They never come, so the insert does not see by itself that all is closed.
+    let rows = BatchStream::new(schema, stream::pending());
+    let table = TableName::new(["DB", "S", "T"]);
+    let request = Insert { table, mode: InsertMode::Create, rows, idempotency_key: None };
+    let close = async {
+        while !sent(&stage).contains(&"BEGIN TRANSACTION".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stage.datasource.close().await.unwrap();
+    };
+    let context = cx();
+    let inserting = stage.sql().insert(&context, request);
+    let both = futures::future::select(inserting, Box::pin(close));
+    drop(both.await);
+    assert_eq!(sent(&stage).last().map(String::as_str), Some("DROP TABLE"));
+    assert_eq!(stage.responder.seen().logouts, 2);
 }
 
 #[tokio::test]

@@ -256,6 +256,74 @@ async fn closing_waits_for_callers_who_are_going() {
     assert!(at("abort-request").is_some_and(|cancel| Some(cancel) < at("delete=true")));
 }
 
+/// Below what closing would wait for a cancel, and above what a busy machine needs for one.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn closing_ends_what_nobody_reads_on() {
+    for (text, effect, sessions) in [(SELECT, Effect::Read, 1), ("CALL p()", Effect::Write, 2)] {
+        let stage = Stage::new().await;
+        stage.responder.answer(text, pieces(3, &[10; 50]));
+        let cx = Context::builder().build();
+        let mut held = stage.sql().query(&cx, Query::statement(text, effect)).await.unwrap();
+        let begun = std::time::Instant::now();
+        stage.datasource.close().await.unwrap();
+        assert!(begun.elapsed() < AT_ONCE, "{text}: {:?}", begun.elapsed());
+        let error = held.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        drop(held);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let seen = stage.responder.seen();
+        assert_eq!(seen.aborted, [request_id(&stage)]);
+        assert_eq!((seen.logins.len(), seen.logouts), (sessions, sessions), "{text}");
+        let at = |path: &str| seen.requests.iter().position(|line| line.contains(path));
+        assert!(at("abort-request") < at("delete=true"), "{text}: {:?}", seen.requests);
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_what_still_runs() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, Answer { polls: 1000, ..pieces(3, &[]) });
+    let cx = Context::builder().build();
+    let close = async {
+        while stage.responder.seen().count("/queries/01-0/result") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stage.datasource.close().await.unwrap();
+    };
+    let both = async { tokio::join!(stage.query(&cx), close) };
+    let (answered, ()) = tokio::time::timeout(AT_ONCE, both).await.expect("both end at once");
+    assert_eq!(answered.unwrap_err().kind(), ErrorKind::Unavailable);
+    let seen = stage.responder.seen();
+    assert_eq!((seen.aborted.len(), seen.logins.len(), seen.logouts), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not_cancelled() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, before| {
+        let again = request.route() == "/session/v1/login-request" && before > 0;
+        again.then(|| HttpAnswer::new(502, ""))
+    });
+    let cx = Context::builder().build();
+    let own = Query::statement("CREATE SCHEMA s", Effect::Write);
+    let error = stage.sql().query(&cx, own).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().count("/session/v1/login-request"), 2);
+}
+
+#[tokio::test]
+async fn a_limit_is_one_that_the_service_takes() {
+    let stage = Stage::new().await;
+    stage.responder.answer(SELECT, pieces(1, &[]));
+    let cx = Context::builder().timeout(Duration::from_secs(30 * 24 * 3600)).build();
+    stage.query(&cx).await.unwrap();
+    let parameters = stage.responder.seen().statements[0]["parameters"].clone();
+    assert_eq!(parameters["STATEMENT_TIMEOUT_IN_SECONDS"], 604_800);
+}
+
 #[tokio::test]
 async fn closing_waits_for_cancels_and_ends_the_session() {
     let stage = Stage::new().await;

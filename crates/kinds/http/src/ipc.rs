@@ -19,6 +19,8 @@ const CONTINUATION: u32 = u32::MAX;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// More than this is not reserved for content whose length is only told.
 const RESERVE_BYTES_MAX: usize = 64 << 20;
+/// What the compressed buffers of one stream may ask for together.
+const ASKED_BYTES_MAX: u64 = 4 << 30;
 
 /// One IPC stream.
 #[derive(Debug, Clone)]
@@ -58,12 +60,13 @@ fn told_length(gzip: &[u8]) -> usize {
 /// some writers leave nulls in the pieces of a struct that says it has none.
 ///
 /// # Errors
-/// `DataInvalid` for what is no such stream, or one that ends within a message. A stream that
-/// was cut between two messages cannot be told from a whole one: count the rows.
+/// `DataInvalid` for what is no such stream, or one that ends within a message;
+/// `ResourceExhausted` when its compressed buffers ask for too much memory. A stream that was
+/// cut between two messages cannot be told from a whole one: count the rows.
 pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
     let mut rest = Buffer::from(bytes);
     let mut decoded = Decoded { schema: None, batches: Vec::new() };
-    let mut dictionaries = HashMap::new();
+    let (mut dictionaries, mut asked) = (HashMap::new(), 0);
     while let Some((message, body, after)) = next_message(&rest)? {
         let message = arrow_ipc::root_as_message(&message).map_err(|e| invalid(e.to_string()))?;
         let version = message.version();
@@ -74,6 +77,7 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
             }
             (MessageHeader::RecordBatch, Some(schema)) => {
                 let batch = message.header_as_record_batch().ok_or_else(|| invalid("no batch"))?;
+                asked = with_asked(asked, batch, &body)?;
                 let schema = Arc::clone(schema);
                 let batch = read_record_batch(&body, batch, schema, &dictionaries, None, &version);
                 decoded.batches.push(batch.map_err(invalid)?);
@@ -81,6 +85,8 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
             (MessageHeader::DictionaryBatch, Some(schema)) => {
                 let batch = message.header_as_dictionary_batch();
                 let batch = batch.ok_or_else(|| invalid("no dictionary"))?;
+                let data = batch.data().ok_or_else(|| invalid("no dictionary"))?;
+                asked = with_asked(asked, data, &body)?;
                 read_dictionary(&body, batch, schema, &mut dictionaries, &version)
                     .map_err(invalid)?;
             }
@@ -89,6 +95,24 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
         rest = after;
     }
     Ok(decoded)
+}
+
+/// `asked`, and the bytes that the compressed buffers of a message ask for: each begins with its
+/// length, for which memory is taken before anything is decompressed.
+fn with_asked(asked: u64, batch: arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<u64> {
+    let (Some(_), Some(buffers)) = (batch.compression(), batch.buffers()) else { return Ok(asked) };
+    let told = |buffer: &arrow_ipc::Buffer| {
+        let begin = usize::try_from(buffer.offset()).ok().filter(|_| buffer.length() > 0)?;
+        let length = i64::from_le_bytes(*body.get(begin..)?.first_chunk()?);
+        // A negative one says that the rest is not compressed.
+        u64::try_from(length).ok()
+    };
+    let sum = buffers.iter().filter_map(told).fold(asked, u64::saturating_add);
+    if sum > ASKED_BYTES_MAX {
+        return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
+            .with_context("limit_bytes", ASKED_BYTES_MAX.to_string()));
+    }
+    Ok(sum)
 }
 
 /// The next message of a stream: its header, its body, and what follows; none at the end.
@@ -167,7 +191,8 @@ mod tests {
     use std::io::Write;
 
     use arrow_array::{ArrayRef, Int64Array};
-    use arrow_ipc::writer::StreamWriter;
+    use arrow_ipc::CompressionType;
+    use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 
     use super::*;
 
@@ -208,6 +233,26 @@ mod tests {
                 assert!(rows < 2000 || whole, "{end} bytes of {} give {rows} rows", bytes.len());
             }
         }
+    }
+
+    #[test]
+    fn compressed_buffers_take_no_more_than_a_stream_may() {
+        let sevens: ArrayRef = Arc::new(Int64Array::from(vec![7; 1000]));
+        let batch = RecordBatch::try_from_iter([("seven", sevens)]).unwrap();
+        let options = IpcWriteOptions::default();
+        let options = options.try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer =
+            StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        let decoded = decode_ipc(bytes.clone().into()).unwrap();
+        assert_eq!(decoded.batches[0].column(0), batch.column(0));
+        let at = bytes.windows(8).position(|bytes| bytes == 8000_i64.to_le_bytes()).unwrap();
+        bytes[at..at + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());
+        let error = decode_ipc(bytes.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
     }
 
     #[test]

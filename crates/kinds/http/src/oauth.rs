@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::client::{Call, Client, Repeat};
 use crate::credential::Renewing;
+use crate::settings::keeps_secrets;
 
 /// The longest answer of a token service.
 const TOKEN_BYTES_MAX: usize = 1 << 20;
@@ -24,7 +25,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OauthSettings {
-    /// Where tokens are given out.
+    /// Where tokens are given out: by https, or on this machine.
     pub token_url: String,
     /// The client.
     pub client_id: String,
@@ -37,9 +38,17 @@ pub struct OauthSettings {
 impl OauthSettings {
     /// What is wrong with the block under `key`.
     pub fn validate(&self, key: &str, settings: &Settings) -> Vec<Problem> {
+        let key = format!("{key}.token_url");
         match Url::parse(&self.token_url) {
-            Ok(_) => Vec::new(),
-            Err(_) => vec![settings.problem(&format!("{key}.token_url"), "this is no URL")],
+            Ok(url) if keeps_secrets(&url) => Vec::new(),
+            Ok(url) if url.scheme() == "http" => {
+                let message = "by http the client's secret is sent to this machine alone";
+                vec![settings.problem(&key, message).with_hint("use https")]
+            }
+            _ => {
+                let problem = settings.problem(&key, "this is no URL of a token service");
+                vec![problem.with_hint("write it as https://host/path")]
+            }
         }
     }
 }

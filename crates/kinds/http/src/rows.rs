@@ -8,7 +8,7 @@ use arrow_schema::Schema;
 use futures::stream::{self, Stream, StreamExt};
 use orbit_core::{Context, Error, ErrorKind, Event, Result};
 
-use crate::cancels::CancelOnDrop;
+use crate::cancels::{CancelOnDrop, Cancels};
 
 /// Rows of a batch that has only a count.
 const COUNTED_ROWS: usize = 1 << 20;
@@ -28,22 +28,28 @@ pub fn all_there(rows: u64, promised: Option<u64>) -> Result<()> {
         .with_context("promised", promised.to_string()))
 }
 
-/// Tells the rows, and lets the cancel go only once they have all been read.
+/// Tells the rows, and lets the cancel go only once they have all been read. Closing ends them
+/// in an error.
 pub fn until_the_end(
     cx: &Context,
+    cancels: &Cancels,
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
     guard: Option<CancelOnDrop>,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
-    let state = (rows.boxed(), guard, cx.clone());
-    stream::unfold(state, |(mut rows, mut guard, cx)| async move {
-        let Some(item) = rows.next().await else {
-            guard.as_mut().map(CancelOnDrop::disarm);
-            return None;
+    let state = (rows.boxed(), guard, cancels.clone(), cx.clone());
+    stream::unfold(state, |(mut rows, mut guard, cancels, cx)| async move {
+        let item = match cancels.until_closed(rows.next()).await {
+            Ok(Some(item)) => item,
+            Ok(None) => {
+                guard.as_mut().map(CancelOnDrop::disarm);
+                return None;
+            }
+            Err(closed) => Err(closed),
         };
         if let Ok(batch) = &item {
             cx.report(Event::Rows(batch.num_rows() as u64));
         }
-        Some((item, (rows, guard, cx)))
+        Some((item, (rows, guard, cancels, cx)))
     })
 }
 
