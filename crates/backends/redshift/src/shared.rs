@@ -50,10 +50,10 @@ impl Shared {
         let place = place(name, &self.schema)?;
         let most = self.forms.dialect().limits.identifier_bytes_max;
         // The server would cut a longer name, and mean another table by it.
-        match [&place.schema, &place.table].into_iter().any(|part| part.len() > most) {
-            true => Err(no_table(&place)),
-            false => Ok(place),
+        if place.schema.len().max(place.table.len()) > most {
+            return Err(no_table(&place));
         }
+        Ok(place)
     }
 
     /// A connection to ask over: what is at work when its caller leaves is cancelled.
