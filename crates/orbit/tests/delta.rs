@@ -298,6 +298,21 @@ async fn restoring_a_version_that_leads_outside_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_told_by_what_the_source_said() {
+    let home = TempDir::new().unwrap();
+    insert(&created(home.path()).await, "(1, 1)").await.unwrap();
+    let mut files = walk(home.path()).into_iter();
+    let data = files.find(|path| path.extension().is_some_and(|e| e == "parquet")).unwrap();
+    fs::remove_file(&data).unwrap();
+    let asked = integers(&program(home.path()), "SELECT min(id + 1) FROM lake.t").await;
+    let error = asked.unwrap_err();
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::NotFound, Some("lake")), "{error}");
+    let name = data.file_name().unwrap().to_str().unwrap();
+    assert!(error.context().any(|(k, key)| k == "key" && key.ends_with(name)), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("orbit delta restore")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn writing_needs_the_configuration() {
     let home = TempDir::new().unwrap();
     created(home.path()).await;

@@ -21,7 +21,7 @@ use super::format::DataFormat;
 use super::list::{self, Level};
 use super::scan::{FolderScan, format_of};
 use crate::name::{NamePart, pick};
-use crate::{FormatTable, TableFormat, TableInfo, TableOptions};
+use crate::{Faults, FormatTable, TableFormat, TableInfo, TableOptions};
 
 /// Folders within folders that a listing of tables looks into.
 const SCHEMA_DEPTH_MAX: usize = 3;
@@ -136,6 +136,7 @@ impl Lake {
             allowed_roots: options.allowed_roots.clone(),
             version,
             stores: Arc::clone(stores),
+            faults: Faults::default(),
         }
     }
 
