@@ -11,19 +11,22 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_buffer::Buffer;
-use arrow_cast::cast;
+use arrow_cast::display::FormatOptions;
+use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::error::{DataFusionError, Result};
 use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use orbit_core::{Error, ErrorKind};
 
 use super::arrow_packed::check_block;
 use super::arrow_stream;
+use crate::error::to_datafusion;
 
 /// What a file of the file format begins and ends with.
 const MAGIC: &[u8] = b"ARROW1";
@@ -36,6 +39,10 @@ const PREFIX_BYTES: u64 = 8;
 
 /// Batches that are fetched ahead of the one that is decoded.
 const BATCHES_AHEAD: usize = 2;
+
+/// A cast that fails where it could not keep a value.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The end of a file of the file format: what is in it, and where.
 struct Footer {
@@ -165,15 +172,24 @@ fn range(block: &Block, size_bytes: u64) -> Result<Range<u64>> {
     place().ok_or_else(|| malformed("the footer places a batch outside the file"))
 }
 
-/// The wanted columns of `batch`, by name; NULL where it has none.
+/// The wanted columns of `batch`, by name; NULL where it has none. A value that does not fit its
+/// column's type is an error.
 pub(super) fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
-    let column = |field: &arrow_schema::FieldRef| match batch.column_by_name(field.name()) {
+    let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => cast(column, field.data_type()),
+        Some(column) => cast_with_options(column, field.data_type(), &STRICT)
+            .map_err(|cause| to_datafusion(misfit(field, cause))),
         None => Ok(new_null_array(field.data_type(), rows)),
     };
-    let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}
+
+fn misfit(field: &FieldRef, cause: ArrowError) -> Error {
+    let message = format!("a value of the column `{}` is no {}", field.name(), field.data_type());
+    Error::new(ErrorKind::DataInvalid, message)
+        .with_hint("name its type under `columns` of the table, or raise its `infer_rows_max`")
+        .with_source(cause)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde_json::Value;
 
 /// The type of a value; names keep the order in which they stand.
@@ -55,6 +55,22 @@ fn united(a: &Fields, b: &Fields) -> Fields {
 
 fn field(name: &str, data_type: DataType) -> FieldRef {
     Arc::new(Field::new(name, data_type, true))
+}
+
+/// The columns with whole numbers as texts: of a number that is none, the decoder would leave out
+/// what stands after the point.
+pub(super) fn exact(columns: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(columns.fields().iter().map(exact_field).collect::<Vec<_>>()))
+}
+
+fn exact_field(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        whole if whole.is_integer() => DataType::Utf8,
+        DataType::List(item) => DataType::List(exact_field(item)),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(exact_field).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 fn list_of(item: DataType) -> DataType {

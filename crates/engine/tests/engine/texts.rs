@@ -76,6 +76,28 @@ async fn columns_that_come_late_are_read_or_refused() {
 }
 
 #[tokio::test]
+async fn numbers_of_json_are_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "late.ndjson", late_rows(r#"{"a":1}"#, r#"{"a":2.5}"#));
+    put(at, "deep.ndjson", late_rows(r#"{"b":[{"x":1}]}"#, r#"{"b":[{"x":2.5}]}"#));
+    put(at, "told.ndjson", "{\"c\":1.5}\n");
+    put(at, "fit.ndjson", late_rows(r#"{"d":-1}"#, r#"{"d":9223372036854775807}"#));
+    let more = TableOptions { infer_rows_max: Some(30_000), ..options("late.ndjson") };
+    let columns = BTreeMap::from([("c".to_owned(), "bigint".to_owned())]);
+    let told = TableOptions { columns, ..options("told.ndjson") };
+    let setup = Setup::default().folder("lake", at).table("lake", "more", more);
+    let engine = setup.table("lake", "typed", told).build();
+    for (of, column) in [("late", "a"), ("deep", "b"), ("typed", "c")] {
+        let error = refusal(&engine, &format!("SELECT {column} FROM {of}")).await;
+        assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+        assert!(error.message().contains(&format!("`{column}`")), "{error}");
+    }
+    assert_eq!(rows(&engine, "SELECT max(a), count(*) FROM more").await, "2.5|20001");
+    assert_eq!(rows(&engine, "SELECT max(d), min(d) FROM fit").await, "9223372036854775807|-1");
+}
+
+#[tokio::test]
 async fn json_columns_have_the_type_that_holds_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
