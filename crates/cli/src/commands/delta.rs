@@ -324,6 +324,10 @@ fn merge(args: MergeArgs) -> Result<Command> {
         (None, false) => Some(MergeAction::Set(args.assign)),
         (None, true) => None,
     };
+    if matched.is_none() && args.matched_if.is_some() {
+        let message = "--matched-if is for --matched or --assign";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let not_matched = args.not_matched.map(|NotMatchedAction::Insert| MergeAction::Set(Vec::new()));
     let by_source = args.not_matched_by_source.map(|BySourceAction::Delete| MergeAction::Delete);
     if matched.is_none() && not_matched.is_none() && by_source.is_none() {
