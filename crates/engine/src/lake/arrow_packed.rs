@@ -1,8 +1,8 @@
-//! What the buffers of an Arrow message unpack to, seen before memory is taken for them: a
-//! file only tells it, and the decoder believes.
+//! How large an Arrow message becomes, seen before memory is taken for it: a file only tells it,
+//! and the decoder believes.
 
 use arrow_ipc::{Block, Buffer, CompressionType, Message, root_as_message};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use orbit_core::{Error, ErrorKind};
 
 use super::arrow::malformed;
@@ -10,6 +10,10 @@ use crate::error::to_datafusion;
 
 /// The buffers of one message unpack to no more.
 const UNPACKED_BYTES_MAX: u64 = 2 << 30;
+
+/// A batch has no more rows: where it has no column that is wanted, nothing else bounds what it
+/// tells.
+const ROWS_MAX: i64 = 1 << 31;
 
 /// What stands before the length of a message, except in very old files.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -41,6 +45,9 @@ pub(super) fn check(message: &Message<'_>, body: &[u8]) -> Result<()> {
     let Some(batch) = dictionary.or_else(|| message.header_as_record_batch()) else {
         return Ok(());
     };
+    if !(0..=ROWS_MAX).contains(&batch.length()) {
+        return Err(too_large(format!("a batch has more than {ROWS_MAX} rows")));
+    }
     let Some(packing) = batch.compression() else { return Ok(()) };
     let is_lz4 = packing.codec() == CompressionType::LZ4_FRAME;
     let buffers = batch.buffers().into_iter().flatten();
@@ -48,11 +55,15 @@ pub(super) fn check(message: &Message<'_>, body: &[u8]) -> Result<()> {
     match lengths.fold(0, u64::saturating_add) {
         ..=UNPACKED_BYTES_MAX => Ok(()),
         _ => {
-            let message = format!("a batch unpacks to more than {} GiB", UNPACKED_BYTES_MAX >> 30);
-            let error = Error::new(ErrorKind::ResourceExhausted, message);
-            Err(to_datafusion(error.with_hint("write the file again in smaller batches")))
+            let limit = UNPACKED_BYTES_MAX >> 30;
+            Err(too_large(format!("a batch unpacks to more than {limit} GiB")))
         }
     }
+}
+
+fn too_large(message: String) -> DataFusionError {
+    let error = Error::new(ErrorKind::ResourceExhausted, message);
+    to_datafusion(error.with_hint("write the file again in smaller batches"))
 }
 
 /// No more than this is taken for a buffer; nothing for one that is not packed, or that the
