@@ -9,14 +9,17 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_buffer::Buffer;
 use arrow_cast::display::FormatOptions;
+use arrow_cast::parse::string_to_datetime;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer};
-use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
+use chrono::{NaiveTime, Utc};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::error::{DataFusionError, Result};
 use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
@@ -178,13 +181,38 @@ pub(super) fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBa
     let rows = batch.num_rows();
     let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => cast_with_options(column, field.data_type(), &STRICT)
+        Some(column) => cast_strictly(column, field.data_type())
             .map_err(|cause| to_datafusion(misfit(field, cause))),
         None => Ok(new_null_array(field.data_type(), rows)),
     };
     let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}
+
+/// Of a moment, a cast leaves out what a coarser unit or a day cannot hold; here that is an error.
+fn cast_strictly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let cast = cast_with_options(column, to, &STRICT)?;
+    let is_cut = match (column.data_type(), to) {
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => {
+            cast_with_options(&cast, column.data_type(), &STRICT)? != *column
+        }
+        (DataType::Utf8, DataType::Date32) => {
+            column.as_string::<i32>().iter().flatten().any(has_time)
+        }
+        _ => false,
+    };
+    match is_cut {
+        true => Err(ArrowError::CastError("a moment is finer than its column".to_owned())),
+        false => Ok(cast),
+    }
+}
+
+/// Whether a text is a day and a time of it.
+fn has_time(text: &str) -> bool {
+    // Nothing is longer but years that have a sign.
+    let may_have = text.len() > 10 && !text.starts_with(['+', '-']);
+    may_have && string_to_datetime(&Utc, text).is_ok_and(|moment| moment.time() != NaiveTime::MIN)
 }
 
 fn misfit(field: &FieldRef, cause: ArrowError) -> Error {

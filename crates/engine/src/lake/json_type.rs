@@ -67,15 +67,15 @@ fn field(name: &str, data_type: DataType) -> FieldRef {
     Arc::new(Field::new(name, data_type, true))
 }
 
-/// The columns with whole numbers as texts: of a number that is none, the decoder would leave out
-/// what stands after the point.
+/// The columns with whole numbers and decimals as texts: the decoder would leave out what stands
+/// after the point, or after the last digit of the type.
 pub(super) fn exact(columns: &Schema) -> SchemaRef {
     Arc::new(Schema::new(columns.fields().iter().map(exact_field).collect::<Vec<_>>()))
 }
 
 fn exact_field(field: &FieldRef) -> FieldRef {
     let data_type = match field.data_type() {
-        whole if whole.is_integer() => DataType::Utf8,
+        exact if exact.is_integer() || exact.is_decimal() => DataType::Utf8,
         DataType::List(item) => DataType::List(exact_field(item)),
         DataType::Struct(members) => DataType::Struct(members.iter().map(exact_field).collect()),
         _ => return Arc::clone(field),
