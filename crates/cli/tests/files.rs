@@ -17,6 +17,9 @@ fn files_are_listed_and_read() {
     let cut = place.run(&["ls", "--limit", "1", "lake:"]);
     assert_eq!(cut.stdout.lines().count(), 1);
     insta::assert_snapshot!(cut.stderr, @"note: the listing was cut at 1 entry by --limit; there are more");
+    let none = place.run(&["ls", "--limit", "0", "lake:notes"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none}");
+    assert!(none.stderr.contains("cut at 0 entries"), "{none}");
     assert_eq!(place.run(&["cat", "lake:notes/readme.txt"]).stdout, "hello\n");
     assert_eq!(place.run(&["ls", "lake:nothing"]).code, Some(5));
 }

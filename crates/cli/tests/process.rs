@@ -111,6 +111,16 @@ fn a_script_stops_at_the_first_failure() {
 }
 
 #[test]
+fn a_script_of_many_lines_is_not_read_again_for_each() {
+    let place = place();
+    let script = format!("/*\n{}*/ SELECT 7 AS seven;\n", "x\n".repeat(100_000));
+    let started = Instant::now();
+    let ran = place.run_with_stdin(&["sql"], &script);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(ran.stdout.contains("seven"), "{ran}");
+}
+
+#[test]
 fn broken_output_is_told() {
     let place = place();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();

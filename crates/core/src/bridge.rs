@@ -346,21 +346,35 @@ impl fmt::Display for FileStore {
     }
 }
 
+/// What feeds the body of an upload's write.
+enum Part {
+    Bytes(PutPayload, oneshot::Sender<()>),
+    /// The file is whole: without it, what came so far is thrown away.
+    End,
+}
+
 /// An upload whose parts feed the body of one `write`, in the order in which they were put.
 struct Upload {
-    parts: Option<mpsc::UnboundedSender<(PutPayload, oneshot::Sender<()>)>>,
+    parts: Option<mpsc::UnboundedSender<Part>>,
     write: Option<AbortOnDropHandle<Result<FileInfo>>>,
 }
 
 impl Upload {
     fn start(store: FileStore, key: String) -> Self {
-        let (parts, received) = mpsc::unbounded_channel::<(PutPayload, oneshot::Sender<()>)>();
+        let (parts, received) = mpsc::unbounded_channel();
         // A part counts as put when the write has taken it, which bounds what a caller that
         // waits for its parts can have in flight.
-        let body = stream::unfold(received, |mut received| async {
-            let (payload, taken) = received.recv().await?;
-            taken.send(()).ok();
-            Some((stream::iter(payload.into_iter().map(Ok)), received))
+        let body = stream::unfold(Some(received), |received| async move {
+            let mut received = received?;
+            let (chunks, rest) = match received.recv().await {
+                Some(Part::Bytes(payload, taken)) => {
+                    taken.send(()).ok();
+                    (payload.into_iter().map(Ok).collect(), Some(received))
+                }
+                Some(Part::End) => return None,
+                None => (vec![Err(given_up())], None),
+            };
+            Some((stream::iter::<Vec<Result<Bytes>>>(chunks), rest))
         });
         let body = body.flatten().boxed();
         let condition = WriteCondition::Always;
@@ -368,6 +382,10 @@ impl Upload {
         let write = async move { store.files()?.write(&store.cx, request).await };
         Self { parts: Some(parts), write: Some(AbortOnDropHandle::new(tokio::spawn(write))) }
     }
+}
+
+fn given_up() -> Error {
+    Error::new(ErrorKind::Cancelled, "the upload was given up before it was complete")
 }
 
 fn upload_ended() -> object_store::Error {
@@ -380,7 +398,7 @@ impl MultipartUpload for Upload {
         let (taken, wait) = oneshot::channel();
         // When the write has failed nobody receives; `complete` tells why.
         if let Some(parts) = &self.parts {
-            parts.send((data, taken)).ok();
+            parts.send(Part::Bytes(data, taken)).ok();
         }
         Box::pin(async move {
             wait.await.ok();
@@ -389,7 +407,9 @@ impl MultipartUpload for Upload {
     }
 
     async fn complete(&mut self) -> object_store::Result<PutResult> {
-        self.parts = None;
+        if let Some(parts) = self.parts.take() {
+            parts.send(Part::End).ok();
+        }
         let write = self.write.take().ok_or_else(upload_ended)?;
         match write.await {
             Ok(result) => result.map(put_result).map_err(to_store_error),

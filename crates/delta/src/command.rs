@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
+use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use deltalake::DeltaTableError;
@@ -10,7 +11,7 @@ use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::PROTOCOL;
 use futures::StreamExt;
 use orbit_core::{BatchStream, Context, Error, ErrorKind, FileStore, Result, Version, WriteEffect};
-use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableChange, TableCommand};
+use orbit_engine::{Faults, FormatCommand, FormatTable, TableAnswer, TableChange, TableCommand};
 use serde_json::{Map, Value};
 
 use crate::error;
@@ -88,7 +89,8 @@ fn work(cx: &Context, table: &FormatTable, opened: &Opened, session: &dyn Sessio
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
     let root = opened.loader.store.root().clone();
     let allowed = Arc::new(AllowedRoots::new(&table.allowed_roots)?);
-    let store = Arc::new(TableStore::new(files, prefix(&table.folder), root, None, allowed));
+    let (folder, faults) = (prefix(&table.folder), table.faults.clone());
+    let store = Arc::new(TableStore::new(files, folder, root, None, allowed, faults));
     Work::new(cx, &store, Some(EagerSnapshot::clone(&opened.snapshot)), session)
 }
 
@@ -128,7 +130,8 @@ async fn make(
         return Err(error.with_write_effect(WriteEffect::None));
     }
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
-    let store = Arc::new(TableStore::new(files, folder, Root::next()?, None, Arc::default()));
+    let (root, faults) = (Root::next()?, table.faults.clone());
+    let store = Arc::new(TableStore::new(files, folder, root, None, Arc::default(), faults));
     let work = Work::new(cx, &store, None, session)?;
     change(&work, command).await
 }
@@ -204,22 +207,23 @@ async fn changes(
     }
     let plan = builder.build(work.session.as_ref(), None).await;
     let plan = plan.map_err(|failure| error::of_changes(failure, work.log.store()))?;
-    run_plan(cx, plan, work.session.task_ctx())
+    run_plan(cx, plan, work.session.task_ctx(), work.log.store().faults())
 }
 
 fn run_plan(
     cx: &Context,
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
+    faults: Faults,
 ) -> Result<BatchStream> {
     let schema = plan.schema();
-    let failed = |failure: datafusion::error::DataFusionError| match error::orbit_cause(&failure) {
-        Some(error) => error.clone(),
-        None => {
+    let failed = move |failure: DataFusionError| {
+        let cause = error::orbit_cause(&failure).cloned();
+        cause.or_else(|| faults.first()).unwrap_or_else(|| {
             Error::new(ErrorKind::DataInvalid, "the changes cannot be read").with_source(failure)
-        }
+        })
     };
-    let batches = execute_stream(plan, task).map_err(failed)?;
-    let batches = batches.map(move |batch| batch.map_err(failed));
+    let batches = execute_stream(plan, task).map_err(&failed)?;
+    let batches = batches.map(move |batch| batch.map_err(&failed));
     Ok(BatchStream::new(schema, batches).bounded_by(cx))
 }

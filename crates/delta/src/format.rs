@@ -125,7 +125,9 @@ impl Delta {
         let Seen { root, log } = seen.clone();
         let allowed = Arc::new(AllowedRoots::new(&table.allowed_roots)?);
         let folder = prefix(&table.folder);
-        let store = TableStore::new(files, folder, root, Some(Arc::clone(&log)), allowed);
+        let faults = table.faults.clone();
+        let log_seen = Some(Arc::clone(&log));
+        let store = TableStore::new(files, folder, root, log_seen, allowed, faults);
         let loader = Loader { store: Arc::new(store), log };
         let version = match table.version {
             None => loader.log.last().unwrap_or_default(),

@@ -17,6 +17,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use orbit_core::{Error, ErrorKind, FileStore};
+use orbit_engine::Faults;
 use url::Url;
 
 use crate::log::{LOG_FOLDER, Log};
@@ -25,6 +26,10 @@ use crate::roots::AllowedRoots;
 
 /// The file beside the log's that names a checkpoint.
 const HINT: &str = "/_last_checkpoint";
+
+/// What to do about a file of rows that is not there.
+const GONE_HINT: &str = "the log names a file that was vacuumed or deleted: read a version that \
+    does without it, and make that the present one with `orbit delta restore`";
 
 /// One table of one query.
 ///
@@ -42,6 +47,8 @@ pub(crate) struct TableStore {
     /// The paths that stand for keys, where this is no table but the files of another place.
     elsewhere: Option<Vec<(String, String)>>,
     fault: Mutex<Option<Error>>,
+    /// Where the query finds why a read of rows failed.
+    faults: Faults,
 }
 
 impl TableStore {
@@ -52,9 +59,10 @@ impl TableStore {
         root: Root,
         log: Option<Arc<Log>>,
         allowed: Arc<AllowedRoots>,
+        faults: Faults,
     ) -> Self {
         let (elsewhere, fault) = (None, Mutex::new(None));
-        Self { files, folder, root, log, allowed, elsewhere, fault }
+        Self { files, folder, root, log, allowed, elsewhere, fault, faults }
     }
 
     /// The files that the table may have under the scheme and authority of `url`, to be read.
@@ -68,12 +76,18 @@ impl TableStore {
             allowed: Arc::default(),
             elsewhere: Some(places),
             fault: Mutex::new(None),
+            faults: self.faults.clone(),
         })
     }
 
     /// Where files may lie outside of the table's folder.
     pub(crate) fn allowed(&self) -> &AllowedRoots {
         &self.allowed
+    }
+
+    /// Where the query finds why a read of rows failed.
+    pub(crate) fn faults(&self) -> Faults {
+        self.faults.clone()
     }
 
     /// The table's name.
@@ -98,6 +112,28 @@ impl TableStore {
             self.note(error.clone());
         }
         result
+    }
+
+    /// Notes why `location` was not read; of a file of rows also for the query, for the log
+    /// names it.
+    fn unread(&self, location: &Path, failure: object_store::Error) -> object_store::Error {
+        let Some(error) = orbit_error(&failure) else { return failure };
+        let error = error.clone().with_datasource(self.files.datasource());
+        if self.root.key(location).is_some_and(|key| key.starts_with(LOG_FOLDER)) {
+            self.note(error);
+            return failure;
+        }
+        let is_gone = error.kind() == ErrorKind::NotFound;
+        let error = if is_gone { error.with_hint(GONE_HINT) } else { error };
+        self.faults.note(error.clone());
+        self.note(error.clone());
+        match is_gone {
+            true => {
+                let (path, source) = (location.to_string(), Box::new(error));
+                object_store::Error::NotFound { path, source }
+            }
+            false => failure,
+        }
     }
 
     fn refuse(&self, error: Error) -> object_store::Error {
@@ -221,7 +257,8 @@ impl ObjectStore for TableStore {
             return Err(object_store::Error::NotFound { path, source });
         }
         let path = self.resolve(location)?;
-        let mut result = self.noted(self.files.get_opts(&path, options).await)?;
+        let got = self.files.get_opts(&path, options).await;
+        let mut result = got.map_err(|failure| self.unread(location, failure))?;
         result.meta.location = location.clone();
         Ok(result)
     }
@@ -232,7 +269,8 @@ impl ObjectStore for TableStore {
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
         let path = self.resolve(location)?;
-        self.noted(self.files.get_ranges(&path, ranges).await)
+        let got = self.files.get_ranges(&path, ranges).await;
+        got.map_err(|failure| self.unread(location, failure))
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {

@@ -270,6 +270,8 @@ async fn a_missing_data_file_fails_the_query() {
     let name = file.file_name().unwrap();
     fs::remove_file(&file).unwrap();
     let (error, _) = refused(&home, COUNT).await;
-    assert!(error.to_string().contains("no such file"), "{error:?}");
-    assert!(error.to_string().contains(name.to_str().unwrap()), "{error:?}");
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::NotFound, Some("lake")));
+    let key = format!("orders/{}", name.to_str().unwrap());
+    assert!(error.context().any(|c| c == ("key", key.as_str())), "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("orbit delta restore")), "{error:?}");
 }

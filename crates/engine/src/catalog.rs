@@ -18,7 +18,7 @@ use crate::lake::{
 use crate::name::{NamePart, pick};
 use crate::remote::{self, PartReading, RemoteTable};
 use crate::sql::{Names, TableUse, split_suffix};
-use crate::{EngineOptions, PathTables, TableFormat, TableInfo, TableOptions};
+use crate::{EngineOptions, FormatTable, PathTables, TableFormat, TableInfo, TableOptions};
 
 /// Stands for the schema of a table that has none.
 const NO_SCHEMA: &str = "main";
@@ -300,6 +300,7 @@ impl Resolved {
                         folder: folder.clone(),
                     });
                     let table = lake.format_table(folder, &found.options, *version, &stores);
+                    let table = FormatTable { faults: store.faults(), ..table };
                     format.open(table).await.map_err(|e| e.with_datasource(lake.name()))
                 }
             },

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::datasource::TableProvider;
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use orbit_core::{Context, Datasource, Result, Version};
+use orbit_core::{Context, Datasource, Error, Result, Version};
 
 use crate::{FormatCommand, TableAnswer};
 
@@ -33,6 +33,25 @@ pub struct FormatTable {
     /// Where the query's plan finds object stores: what the table's scan reads through is
     /// registered here.
     pub stores: Arc<dyn ObjectStoreRegistry>,
+    /// Where what is registered there keeps why a read of rows failed.
+    pub faults: Faults,
+}
+
+/// What a source said first of a read that failed: readers of footers pass on its words alone,
+/// and the query tells the whole.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<Option<Error>>>);
+
+impl Faults {
+    /// Keeps `fault`, unless another is kept.
+    pub fn note(&self, fault: Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+    }
+
+    /// What is kept.
+    pub fn first(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Opens tables of one format. The facade hands the formats that are compiled in to the engine.

@@ -33,6 +33,6 @@ pub use command::{
 };
 pub use engine::Engine;
 pub use explain::{Explanation, SourceExplanation};
-pub use format::{FormatTable, OpenedPath, PathTables, TableFormat};
+pub use format::{Faults, FormatTable, OpenedPath, PathTables, TableFormat};
 pub use options::{EngineOptions, FileFormat, StatementLimits, TableOptions};
 pub use request::{DescribedTable, ParameterValue, Request, TableFilter, TableInfo, TableList};

@@ -41,6 +41,9 @@ use crate::{FileFormat, FormatTable, TableFormat, TableInfo};
 /// Encoded bytes that are handed on at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// A row group is written once it holds this much, so that wide rows do not fill the memory.
+const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+
 /// A statement that writes, ready to run.
 pub(crate) struct WritePlan {
     pub(crate) source: ReadPlan,
@@ -355,6 +358,9 @@ fn parquet_body(
                 let batch = batch?;
                 counted.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                 writer.write(&batch).map_err(failed)?;
+                if writer.in_progress_size() >= ROW_GROUP_BYTES_MAX {
+                    writer.flush().map_err(failed)?;
+                }
                 if writer.inner().len() >= CHUNK_BYTES {
                     let chunk = Bytes::from(std::mem::take(writer.inner_mut()));
                     return Ok(Some((chunk, Some((rows, writer)))));

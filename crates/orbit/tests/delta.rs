@@ -297,6 +297,37 @@ async fn restoring_a_version_that_leads_outside_is_refused() {
     assert!(error.message().contains("outside the table's folder"), "{error}");
 }
 
+/// In the order of keys its log comes after them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_more_files_than_a_folder_may_have_is_found_by_its_log() {
+    let home = TempDir::new().unwrap();
+    let orbit = program(home.path());
+    let columns = vec!["P bigint".to_owned(), "id bigint".to_owned()];
+    let partition_by = vec!["P".to_owned()];
+    let new = NewTable { columns, partition_by, ..NewTable::default() };
+    command(&orbit, TableCommand::Create(new), None).await.unwrap();
+    insert(&orbit, "(1, 1), (2, 2), (3, 3), (4, 4)").await.unwrap();
+    let path = home.path().to_str().unwrap();
+    let bounded = Orbit::builder().datasource("lake", "local", [("path", path)]);
+    let bounded = bounded.setting("engine.limits.files_max", "2").open().unwrap();
+    assert_eq!(integers(&bounded, "SELECT count(id) FROM lake.t").await.unwrap(), [4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_told_by_what_the_source_said() {
+    let home = TempDir::new().unwrap();
+    insert(&created(home.path()).await, "(1, 1)").await.unwrap();
+    let mut files = walk(home.path()).into_iter();
+    let data = files.find(|path| path.extension().is_some_and(|e| e == "parquet")).unwrap();
+    fs::remove_file(&data).unwrap();
+    let asked = integers(&program(home.path()), "SELECT min(id + 1) FROM lake.t").await;
+    let error = asked.unwrap_err();
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::NotFound, Some("lake")), "{error}");
+    let name = data.file_name().unwrap().to_str().unwrap();
+    assert!(error.context().any(|(k, key)| k == "key" && key.ends_with(name)), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("orbit delta restore")), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writing_needs_the_configuration() {
     let home = TempDir::new().unwrap();

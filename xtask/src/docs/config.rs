@@ -21,7 +21,8 @@ fn sorted(schema: &Value) -> Vec<(&String, &Value)> {
 fn definitions(page: &mut String, name: &str, definition: &Value) {
     section(page, &format!("`{name}`"), name, definition);
     for (inner, definition) in sorted(definition) {
-        section(page, &format!("`{inner}` of `{name}`"), inner, definition);
+        let anchor = format!("{name}.{inner}");
+        section(page, &format!("`{inner}` of `{name}`"), &anchor, definition);
     }
 }
 
@@ -70,8 +71,10 @@ fn type_text(schema: &Value) -> String {
 fn collect_types(schema: &Value, texts: &mut Vec<String>) {
     let Some(object) = schema.as_object() else { return };
     if let Some(target) = object.get("$ref").and_then(Value::as_str) {
-        let name = target.rsplit('/').next().unwrap_or(target);
-        texts.push(format!("[{name}](#{name})"));
+        // Two definitions may hold one of the same name.
+        let path: Vec<_> = target.split("/$defs/").skip(1).collect();
+        let name = path.last().unwrap_or(&target);
+        texts.push(format!("[{name}](#{})", path.join(".")));
     }
     if let Some(value) = object.get("const") {
         texts.push(format!("`{}`", plain(value)));
@@ -137,8 +140,10 @@ mod tests {
                     },
                     "mode": { "enum": ["a", "b"] },
                     "paths": { "type": ["array", "null"], "items": { "type": "string" } },
+                    "tls": { "$ref": "#/$defs/engine/$defs/Tls" },
                 },
                 "required": ["mode"],
+                "$defs": { "Tls": { "type": "string" } },
             } },
         });
         let expected = "# Configuration reference\n\n\
@@ -149,7 +154,9 @@ mod tests {
             | Setting | Type | Default | Meaning |\n|---|---|---|---|\n\
             | `memory_bytes` | whole number | `5` | The budget. |\n\
             | `mode` | `a` or `b` | required |  |\n\
-            | `paths` | list of text |  |  |\n";
+            | `paths` | list of text |  |  |\n\
+            | `tls` | [Tls](#engine.Tls) |  |  |\n\n\
+            ## `Tls` of `engine` <a id=\"engine.Tls\"></a>\n\nOne of text.\n";
         assert_eq!(page(&schema), expected);
     }
 }

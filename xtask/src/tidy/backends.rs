@@ -1,5 +1,5 @@
 //! A backend that is not linked vanishes without a word, so each is looked for where the facade
-//! and the binary must name it.
+//! and the binary must name it, and its README among the pages of the book.
 
 use std::path::Path;
 
@@ -8,11 +8,16 @@ use crate::workspace::{Crate, Workspace};
 
 const LINK: &str = "crates/orbit/src/link.rs";
 
+const BOOK: &str = "docs/book/src";
+
 /// The rooms that every backend has.
 const ROOMS: [&str; 4] = ["README.md", "src/lib.rs", "src/config.rs", "tests/behaviour.rs"];
 
 pub(super) fn check(workspace: &Workspace, root: &Path) -> Vec<Finding> {
-    let link = std::fs::read_to_string(root.join(LINK)).unwrap_or_default();
+    let text_of = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let link = text_of(LINK);
+    let summary_path = format!("{BOOK}/SUMMARY.md");
+    let summary = text_of(&summary_path);
     let mut findings = Vec::new();
     for backend in workspace.backends() {
         findings.extend(unlinked(backend, &link));
@@ -22,6 +27,15 @@ pub(super) fn check(workspace: &Workspace, root: &Path) -> Vec<Finding> {
         let missing =
             ROOMS.iter().map(|r| backend.folder.join(r)).filter(|r| !root.join(r).exists());
         findings.extend(missing.map(|r| Finding::file(r, "every backend has this file")));
+        let leaf = backend.leaf();
+        let (page, readme) = (format!("backends/{leaf}.md"), format!("backends/{leaf}/README.md"));
+        let page_path = format!("{BOOK}/{page}");
+        if !text_of(&page_path).contains(&readme) {
+            findings.push(Finding::file(page_path, format!("this page includes `{readme}`")));
+        }
+        if !summary.contains(&format!("]({page})")) {
+            findings.push(Finding::file(&summary_path, format!("no page `{page}`")));
+        }
     }
     findings
 }
@@ -66,6 +80,10 @@ mod tests {
             "crates/orbit/src/link.rs: LINKED does not name `orbit_demo::BACKEND`"
         );
         assert_eq!(found[1], "crates/orbit/Cargo.toml: no feature `demo`");
-        assert_eq!(found.len(), 2 + ROOMS.len());
+        let pages = [
+            "docs/book/src/backends/demo.md: this page includes `backends/demo/README.md`",
+            "docs/book/src/SUMMARY.md: no page `backends/demo.md`",
+        ];
+        assert_eq!(found[2 + ROOMS.len()..], pages);
     }
 }

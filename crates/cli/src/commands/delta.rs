@@ -75,16 +75,11 @@ async fn answer(session: Session, asked: Asked, view: View) -> Result<()> {
             let rows = session.in_background(&cx, rows);
             print_rows(&session, rows, view, &progress).await
         }
-        TableAnswer::Facts(mut facts) => {
-            if let View::History { limit } = view {
-                cut_history(&mut facts, limit);
-            }
-            match view {
-                _ if session.global.json => print_json(&facts),
-                View::History { .. } => print_history(&facts),
-                _ => print_detail(&facts),
-            }
-        }
+        TableAnswer::Facts(facts) => match view {
+            View::History { limit } => tell_history(&session, facts, limit),
+            _ if session.global.json => print_json(&facts),
+            _ => print_detail(&facts),
+        },
         TableAnswer::Changed(change) => print_change(&session, &change, &view),
     }
 }
@@ -156,14 +151,22 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Leaves so many versions, and says so if there were more.
-fn cut_history(facts: &mut Value, limit: usize) {
-    let Some(entries) = facts.as_array_mut() else { return };
-    if entries.len() > limit {
-        entries.truncate(limit);
+/// Prints so many versions, and says so if there are more.
+fn tell_history(session: &Session, mut versions: Value, limit: usize) -> Result<()> {
+    let is_cut = versions.as_array_mut().is_some_and(|versions| {
+        let is_cut = versions.len() > limit;
+        versions.truncate(limit);
+        is_cut
+    });
+    if session.global.json {
+        return print_json(&json!({ "versions": versions, "truncated": is_cut }));
+    }
+    print_history(&versions)?;
+    if is_cut {
         let limit = counted(limit as u64, "version", "versions");
         note("note", format_args!("the history was cut at {limit}; --limit shows more"));
     }
+    Ok(())
 }
 
 fn print_history(facts: &Value) -> Result<()> {
@@ -321,6 +324,10 @@ fn merge(args: MergeArgs) -> Result<Command> {
         (None, false) => Some(MergeAction::Set(args.assign)),
         (None, true) => None,
     };
+    if matched.is_none() && args.matched_if.is_some() {
+        let message = "--matched-if is for --matched or --assign";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let not_matched = args.not_matched.map(|NotMatchedAction::Insert| MergeAction::Set(Vec::new()));
     let by_source = args.not_matched_by_source.map(|BySourceAction::Delete| MergeAction::Delete);
     if matched.is_none() && not_matched.is_none() && by_source.is_none() {

@@ -38,7 +38,7 @@ pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
     let request =
         ListFiles { prefix: folder.clone(), delimited: !args.recursive, start_after: None };
     let cut = listing.print_all(&store, &cx, request).await?;
-    if listing.rows == 0 && !folder.is_empty() {
+    if listing.rows == 0 && !cut && !folder.is_empty() {
         let stat = Stat { key: args.path.key.clone() };
         let found = store.files()?.stat(&store.context(&cx), stat).await;
         listing.print(&FileEntry::File(found.map_err(|e| store.named(e, &args.path.key))?))?;

@@ -128,6 +128,10 @@ impl Shell<'_> {
             let line = line.map_err(|e| Failure::local("read", "stdin".as_ref(), e))?;
             pending.push_str(&line);
             pending.push('\n');
+            // Nothing ends here, and looking through all of it for each line takes for ever.
+            if !line.contains(';') {
+                continue;
+            }
             let (statements, rest) = split(&pending);
             for statement in statements {
                 self.answer(statement).map_err(|f| self.session.explain(f))?;

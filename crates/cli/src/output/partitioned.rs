@@ -109,10 +109,14 @@ impl Folder {
         }
     }
 
-    /// Ends a file of it.
-    async fn close(&mut self, part: Part, progress: &Progress) -> Result<()> {
-        let name = part.name.clone();
-        let completed = part.complete(progress).await;
+    /// Ends the file that is open. It stays open until its last byte is handed on: before, it
+    /// cannot be there, and is given up as any other that is not whole.
+    async fn close(&mut self, open: &mut Option<Part>, progress: &Progress) -> Result<()> {
+        if let Some(part) = open.as_mut() {
+            part.finish(progress).await?;
+        }
+        let Some(Part { name, sink, .. }) = open.take() else { return Ok(()) };
+        let completed = sink.complete().await;
         let Self::Stored(folder) = self else { return completed };
         let is_not_ours = match &completed {
             Err(Failure::Orbit(error)) => {
@@ -206,9 +210,7 @@ async fn write_parts(
             let folder_name = split.folder(&batch, rest)?;
             let end = split.end_of(&batch, rest, &folder_name)?;
             if open.as_ref().is_none_or(|part| part.folder_name != folder_name) {
-                if let Some(part) = open.take() {
-                    folder.close(part, progress).await?;
-                }
+                folder.close(open, progress).await?;
                 let name = format!("{folder_name}/part-0.{}", style.format.extension());
                 let sink = folder.create(&name).await?;
                 *open = Some(Part::begin(folder_name, name, style, sink, &split.kept)?);
@@ -220,9 +222,7 @@ async fn write_parts(
         }
         progress.add_rows(batch.num_rows());
     }
-    if let Some(part) = open.take() {
-        folder.close(part, progress).await?;
-    }
+    folder.close(open, progress).await?;
     Ok(progress.outcome(stream.summary()))
 }
 
@@ -253,11 +253,10 @@ impl Part {
         self.sink.write(&mut self.bytes).await
     }
 
-    async fn complete(mut self, progress: &Progress) -> Result<()> {
+    async fn finish(&mut self, progress: &Progress) -> Result<()> {
         let outcome = progress.outcome(orbit_core::Summary::default());
         self.writer.finish(&outcome, &mut self.bytes)?;
-        self.sink.write(&mut self.bytes).await?;
-        self.sink.complete().await
+        self.sink.write(&mut self.bytes).await
     }
 }
 

@@ -86,10 +86,16 @@ fn history_and_describe_tell_the_facts(desk: &Desk) {
     desk.orbit(&["delta", "update", "drop.prices", "--assign", "price = 1"]);
     let cut = desk.place.run(&["delta", "history", "drop.prices", "--limit", "1"]);
     assert!(cut.stderr.contains("cut at 1 version"), "{cut}");
+    let cut = desk.orbit(&["delta", "history", "drop.prices", "--limit", "1", "--json"]);
+    let cut: Value = serde_json::from_str(&cut).unwrap();
+    assert_eq!(cut["truncated"], true, "{cut}");
+    assert_eq!(cut["versions"].as_array().map(Vec::len), Some(1), "{cut}");
     let history = desk.orbit(&["delta", "history", "drop.prices", "--json"]);
     let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(history["truncated"], false, "{history}");
     let told = |key: &str| -> Vec<_> {
-        history.as_array().unwrap().iter().map(|entry| entry[key].to_string()).collect()
+        let versions = history["versions"].as_array().unwrap().iter();
+        versions.map(|entry| entry[key].to_string()).collect()
     };
     assert_eq!(told("version"), ["1", "0"]);
     assert_eq!(told("operation"), ["\"UPDATE\"", "\"WRITE\""]);

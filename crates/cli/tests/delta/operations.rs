@@ -146,6 +146,8 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     let from = "SELECT * FROM (VALUES (2, 21, 'a'), (4, 40, 'd')) AS v(id, price, shop)";
     let merge = ["delta", "merge", "drop.prices", "--on", "t.id = s.id", "--from", from];
     assert_eq!(desk.refused(&merge).0, 2);
+    let stray = ["--not-matched", "insert", "--matched-if", "s.id = 4"];
+    assert_eq!(desk.refused(&[&merge[..], &stray].concat()).0, 2);
     let upsert = ["--matched", "update", "--not-matched", "insert"];
     desk.orbit(&[&merge[..], &upsert].concat());
     let after = r#"[[1, 10, "a"], [2, 21, "a"], [3, 30, "b"], [4, 40, "d"]]"#;

@@ -97,7 +97,8 @@ fn delta_tables_travel_in_time(desk: &Desk) {
     assert_eq!((&source["datasource"], &source["table"]), (&"store".into(), &"orders".into()));
     assert!(explained["plan"].as_str().unwrap().contains("[store:orders/"), "{explained}");
     let history = desk.json(&["delta", "history", "store.orders"]);
-    let operations: Vec<_> = history.as_array().unwrap().iter().map(|v| &v["operation"]).collect();
+    let versions = history["versions"].as_array().unwrap();
+    let operations: Vec<_> = versions.iter().map(|version| &version["operation"]).collect();
     assert_eq!(operations, ["DELETE", "WRITE", "WRITE"]);
 }
 

@@ -23,7 +23,7 @@ use orbit_core::{
     Read, ReadBody, ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
     WriteCapability, WriteCondition,
 };
-use orbit_engine::{FormatCommand, FormatTable, TableAnswer, TableCommand, TableFormat};
+use orbit_engine::{Faults, FormatCommand, FormatTable, TableAnswer, TableCommand, TableFormat};
 
 /// A local folder as a datasource.
 #[derive(Debug)]
@@ -226,6 +226,7 @@ impl Table {
         let runtime = RuntimeEnvBuilder::new().with_object_store_registry(stores.clone());
         let runtime = runtime.build_arc().unwrap();
         let session = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+        let faults = Faults::default();
         let table = FormatTable {
             cx: cx.clone(),
             datasource: Arc::clone(&self.datasource),
@@ -235,13 +236,14 @@ impl Table {
             allowed_roots: self.allowed_roots.clone(),
             version,
             stores,
+            faults: faults.clone(),
         };
         session.register_table("t", self.format.open(table).await?).unwrap();
         let batches = match session.sql(sql).await {
             Ok(frame) => frame.collect().await,
             Err(error) => Err(error),
         };
-        Ok(pretty_format_batches(&batches.map_err(|e| to_orbit(&e))?).unwrap().to_string())
+        Ok(pretty_format_batches(&batches.map_err(|e| to_orbit(&e, &faults))?).unwrap().to_string())
     }
 
     /// Runs a command.
@@ -259,6 +261,7 @@ impl Table {
             allowed_roots: self.allowed_roots.clone(),
             version: None,
             stores: Arc::new(DefaultObjectStoreRegistry::new()),
+            faults: Faults::default(),
         };
         let rows = rows.map(|batch| BatchStream::from_batches(batch.schema(), vec![batch]));
         let command = FormatCommand { command, columns: None, rows };
@@ -273,7 +276,7 @@ impl Table {
     }
 }
 
-fn to_orbit(error: &DataFusionError) -> Error {
+fn to_orbit(error: &DataFusionError, faults: &Faults) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if let Some(error) = inner.downcast_ref::<Error>() {
@@ -281,5 +284,5 @@ fn to_orbit(error: &DataFusionError) -> Error {
         }
         cause = inner.source();
     }
-    Error::new(ErrorKind::Unexpected, error.to_string())
+    faults.first().unwrap_or_else(|| Error::new(ErrorKind::Unexpected, error.to_string()))
 }

@@ -1,4 +1,5 @@
-//! Arrow IPC files, of the file format and of the stream format, read batch by batch.
+//! Arrow IPC files, read batch by batch: of the file format here, of the stream format by
+//! [`arrow_stream`].
 //!
 //! DataFusion's reader takes the first message to begin at the eighth byte, where writers that
 //! align to 64 bytes do not put it, reads whole files into memory, and takes the columns of
@@ -8,18 +9,27 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_buffer::Buffer;
-use arrow_cast::cast;
+use arrow_cast::display::FormatOptions;
+use arrow_cast::parse::string_to_datetime;
+use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ipc::convert::fb_to_schema;
-use arrow_ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
+use chrono::{NaiveTime, Utc};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::error::{DataFusionError, Result};
 use datafusion_datasource::file_stream::{FileOpenFuture, FileOpener};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use orbit_core::{Error, ErrorKind};
+
+use super::arrow_packed::check_block;
+use super::arrow_stream;
+use crate::error::to_datafusion;
 
 /// What a file of the file format begins and ends with.
 const MAGIC: &[u8] = b"ARROW1";
@@ -32,6 +42,10 @@ const PREFIX_BYTES: u64 = 8;
 
 /// Batches that are fetched ahead of the one that is decoded.
 const BATCHES_AHEAD: usize = 2;
+
+/// A cast that fails where it could not keep a value.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The end of a file of the file format: what is in it, and where.
 struct Footer {
@@ -46,27 +60,17 @@ pub(super) async fn schema(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result
     if let Some(footer) = footer(store, meta).await? {
         return Ok(footer.schema);
     }
-    let mut bytes = store.get(&meta.location).await?.into_stream();
-    let mut decoder = StreamDecoder::new();
-    while let Some(chunk) = bytes.try_next().await? {
-        let mut chunk = Buffer::from(chunk);
-        while !chunk.is_empty() && decoder.schema().is_none() {
-            guarded(|| decoder.decode(&mut chunk))?;
-        }
-        if let Some(schema) = decoder.schema() {
-            return Ok(schema);
-        }
-    }
-    Err(malformed("the file ends before its schema"))
+    arrow_stream::schema(store, meta).await
 }
 
-fn malformed(message: &str) -> DataFusionError {
+/// The error of a file that is not what it should be.
+pub(super) fn malformed(message: &str) -> DataFusionError {
     ArrowError::IpcError(message.to_owned()).into()
 }
 
 /// What a decoder answers. It asserts what files tell of their lengths: one that contradicts
 /// itself must not end the process.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
+pub(super) fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => Ok(decoded?),
         Err(_) => Err(malformed("the file contradicts itself")),
@@ -112,7 +116,7 @@ impl FileOpener for ArrowOpener {
                     // The part that begins with the stream reads all of it.
                     stream::empty().boxed()
                 }
-                None => read_stream(&*store, &file.object_meta).await?,
+                None => arrow_stream::read(&*store, &file.object_meta, &wanted).await?,
             };
             Ok(batches.map(move |batch| select(&batch?, &wanted)).boxed())
         }))
@@ -127,13 +131,12 @@ async fn read_blocks(
     wanted: &SchemaRef,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let ObjectMeta { location, size, .. } = file.object_meta;
-    let names = footer.schema.fields().iter().enumerate();
-    let needed = names.filter(|(_, field)| wanted.field_with_name(field.name()).is_ok());
-    let needed = needed.map(|(index, _)| index).collect();
+    let needed = needed(&footer.schema, wanted);
     let mut decoder =
         FileDecoder::new(Arc::clone(&footer.schema), footer.version).with_projection(needed);
     for block in &footer.dictionaries {
         let bytes = store.get_range(&location, range(block, size)?).await?;
+        check_block(block, &bytes)?;
         guarded(|| decoder.read_dictionary(block, &Buffer::from(bytes)))?;
     }
     let batches = footer.batches.into_iter().filter(move |block| is_within(block, &file.range));
@@ -142,10 +145,18 @@ async fn read_blocks(
         async move { Ok((block, store.get_range(&location, range(&block, size)?).await?)) }
     });
     let decoded = fetched.buffered(BATCHES_AHEAD).try_filter_map(move |(block, bytes)| {
+        let checked = check_block(&block, &bytes);
         let decode = || decoder.read_record_batch(&block, &Buffer::from(bytes));
-        futures::future::ready(guarded(decode))
+        futures::future::ready(checked.and_then(|()| guarded(decode)))
     });
     Ok(decoded.boxed())
+}
+
+/// The positions of the wanted columns in a file.
+pub(super) fn needed(schema: &Schema, wanted: &Schema) -> Vec<usize> {
+    let columns = schema.fields().iter().enumerate();
+    let needed = columns.filter(|(_, field)| wanted.field_with_name(field.name()).is_ok());
+    needed.map(|(index, _)| index).collect()
 }
 
 fn is_within(block: &Block, range: &Option<FileRange>) -> bool {
@@ -164,39 +175,49 @@ fn range(block: &Block, size_bytes: u64) -> Result<Range<u64>> {
     place().ok_or_else(|| malformed("the footer places a batch outside the file"))
 }
 
-/// The batches of the stream format.
-async fn read_stream(
-    store: &dyn ObjectStore,
-    meta: &ObjectMeta,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let bytes = store.get(&meta.location).await?.into_stream();
-    let state = (bytes, Buffer::default(), StreamDecoder::new());
-    let batches = stream::try_unfold(state, |(mut bytes, mut chunk, mut decoder)| async move {
-        loop {
-            if let Some(batch) = guarded(|| decoder.decode(&mut chunk))? {
-                return Ok(Some((batch, (bytes, chunk, decoder))));
-            }
-            match bytes.try_next().await? {
-                Some(next) => chunk = Buffer::from(next),
-                None => {
-                    decoder.finish()?;
-                    return Ok(None);
-                }
-            }
-        }
-    });
-    Ok(batches.boxed())
-}
-
-/// The wanted columns of `batch`, by name; NULL where it has none.
+/// The wanted columns of `batch`, by name; NULL where it has none. A value that does not fit its
+/// column's type is an error.
 pub(super) fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
-    let column = |field: &arrow_schema::FieldRef| match batch.column_by_name(field.name()) {
+    let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => cast(column, field.data_type()),
+        Some(column) => cast_strictly(column, field.data_type())
+            .map_err(|cause| to_datafusion(misfit(field, cause))),
         None => Ok(new_null_array(field.data_type(), rows)),
     };
-    let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let columns = wanted.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options)?)
+}
+
+/// Of a moment, a cast leaves out what a coarser unit or a day cannot hold; here that is an error.
+fn cast_strictly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let cast = cast_with_options(column, to, &STRICT)?;
+    let is_cut = match (column.data_type(), to) {
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => {
+            cast_with_options(&cast, column.data_type(), &STRICT)? != *column
+        }
+        (DataType::Utf8, DataType::Date32) => {
+            column.as_string::<i32>().iter().flatten().any(has_time)
+        }
+        _ => false,
+    };
+    match is_cut {
+        true => Err(ArrowError::CastError("a moment is finer than its column".to_owned())),
+        false => Ok(cast),
+    }
+}
+
+/// Whether a text is a day and a time of it.
+fn has_time(text: &str) -> bool {
+    // Nothing is longer but years that have a sign.
+    let may_have = text.len() > 10 && !text.starts_with(['+', '-']);
+    may_have && string_to_datetime(&Utc, text).is_ok_and(|moment| moment.time() != NaiveTime::MIN)
+}
+
+fn misfit(field: &FieldRef, cause: ArrowError) -> Error {
+    let message = format!("a value of the column `{}` is no {}", field.name(), field.data_type());
+    Error::new(ErrorKind::DataInvalid, message)
+        .with_hint("name its type under `columns` of the table, or raise its `infer_rows_max`")
+        .with_source(cause)
 }

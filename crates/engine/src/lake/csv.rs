@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use bytes::BytesMut;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -99,11 +99,11 @@ impl CsvOpener {
     }
 
     /// The wanted columns of a file that has the columns `file`.
-    fn rows(&self, file: SchemaRef, text: Text) -> BoxStream<'static, Result<RecordBatch>> {
+    fn rows(&self, file: &Schema, text: Text) -> BoxStream<'static, Result<RecordBatch>> {
         let fields = file.fields().iter().enumerate();
         let present = fields.filter(|(_, field)| self.wanted.field_with_name(field.name()).is_ok());
         let present = present.map(|(index, _)| index).collect();
-        let mut reader = ReaderBuilder::new(file)
+        let mut reader = ReaderBuilder::new(finer(file))
             .with_header(self.csv.has_header())
             .with_delimiter(self.csv.delimiter())
             .with_quote(self.csv.quote())
@@ -126,6 +126,24 @@ impl CsvOpener {
     }
 }
 
+/// The columns as they are read, moments and decimals finer than their types: the reader would leave
+/// out what a type cannot hold, where a moment is to be an error and a decimal is to be rounded.
+fn finer(columns: &Schema) -> SchemaRef {
+    use TimeUnit::{Microsecond, Millisecond, Second};
+    let fine = |field: &FieldRef| {
+        let fine = match field.data_type() {
+            DataType::Timestamp(Second | Millisecond, zone) => {
+                DataType::Timestamp(Microsecond, zone.clone())
+            }
+            DataType::Date32 => DataType::Utf8,
+            decimal if decimal.is_decimal() => DataType::Utf8,
+            _ => return Arc::clone(field),
+        };
+        Arc::new(field.as_ref().clone().with_data_type(fine))
+    };
+    Arc::new(Schema::new(columns.fields().iter().map(fine).collect::<Vec<_>>()))
+}
+
 impl FileOpener for CsvOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let this = self.clone();
@@ -133,11 +151,10 @@ impl FileOpener for CsvOpener {
             let location = &file.object_meta.location;
             let text = text::open(&*this.store, location, this.packing).await?;
             if !this.csv.has_header() {
-                let columns = Arc::clone(this.csv.table_schema().file_schema());
-                return Ok(this.rows(columns, text));
+                return Ok(this.rows(this.csv.table_schema().file_schema(), text));
             }
             let (names, text) = this.header(text).await?;
-            Ok(this.rows(Arc::new(this.typed(&names)?), text))
+            Ok(this.rows(&this.typed(&names)?, text))
         }))
     }
 }

@@ -21,7 +21,7 @@ use super::format::DataFormat;
 use super::list::{self, Level};
 use super::scan::{FolderScan, format_of};
 use crate::name::{NamePart, pick};
-use crate::{FormatTable, TableFormat, TableInfo, TableOptions};
+use crate::{Faults, FileFormat, FormatTable, TableFormat, TableInfo, TableOptions};
 
 /// Folders within folders that a listing of tables looks into.
 const SCHEMA_DEPTH_MAX: usize = 3;
@@ -136,6 +136,7 @@ impl Lake {
             allowed_roots: options.allowed_roots.clone(),
             version,
             stores: Arc::clone(stores),
+            faults: Faults::default(),
         }
     }
 
@@ -237,8 +238,18 @@ impl Lake {
     ) -> Result<Option<FoundTable>> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let mut scan = FolderScan::new(&prefix, options, &self.formats);
-        list::deep(&self.cx, &*self.datasource, &prefix, self.files_max, |info| scan.take(info))
-            .await?;
+        let take = |info| scan.take(info);
+        let listed = list::deep(&self.cx, &*self.datasource, &prefix, self.files_max, take).await;
+        if let Err(error) = listed {
+            if error.kind() != ErrorKind::ResourceExhausted {
+                return Err(error);
+            }
+            // In the order of keys a marker may come after more files than are listed.
+            scan.table_format = self.marked(&prefix, options).await?;
+            if scan.table_format.is_none() {
+                return Err(error);
+            }
+        }
         let data = if let Some(format) = scan.table_format {
             TableData::Format { folder: folder.to_owned(), format }
         } else if let Some(format) = scan.format {
@@ -258,6 +269,30 @@ impl Lake {
             return Ok(None);
         };
         Ok(Some(FoundTable { parts, options: options.clone(), data }))
+    }
+
+    /// The format whose marker lies in a folder.
+    async fn marked(
+        &self,
+        prefix: &str,
+        options: &TableOptions,
+    ) -> Result<Option<Arc<dyn TableFormat>>> {
+        if options.format.is_some_and(|format| format != FileFormat::Delta) {
+            return Ok(None);
+        }
+        for format in &self.formats {
+            let folder = format!("{prefix}{}/", format.marker());
+            let mut is_there = false;
+            let first = |_| {
+                is_there = true;
+                false
+            };
+            list::deep(&self.cx, &*self.datasource, &folder, usize::MAX, first).await?;
+            if is_there {
+                return Ok(Some(Arc::clone(format)));
+            }
+        }
+        Ok(None)
     }
 
     /// The table at a key: a file, a folder or a glob.

@@ -22,7 +22,7 @@ use serde_json::{Deserializer, Value};
 
 use super::arrow::select;
 use super::bounded::{Bounded, ROW_BYTES_MAX};
-use super::json_type::{type_of, widened};
+use super::json_type::{self, type_of, widened};
 use super::text::{self, Text, invalid};
 use crate::error::to_datafusion;
 
@@ -190,7 +190,7 @@ impl JsonOpener {
     fn rows(&self, text: Text) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         // A column that nobody knows is seen only by who decodes all that are known.
         let columns = if self.shape.is_sample { &self.columns } else { &self.wanted };
-        let decoder = ReaderBuilder::new(Arc::clone(columns))
+        let decoder = ReaderBuilder::new(json_type::exact(columns))
             .with_batch_size(self.batch_rows)
             .with_strict_mode(self.shape.is_sample)
             .with_coerce_primitive(true)

@@ -32,12 +32,22 @@ impl Merged {
             return Err(Error::new(ErrorKind::DataInvalid, message));
         }
         for known in &mut self.fields {
-            if schema.field_with_name(known.name()).is_err() && !known.is_nullable() {
+            if !known.is_nullable() && !names.contains(known.name()) {
                 *known = Arc::new(known.as_ref().clone().with_nullable(true));
             }
         }
-        for field in schema.fields() {
-            match self.fields.iter_mut().find(|known| known.name() == field.name()) {
+        for (place, field) in schema.fields().iter().enumerate() {
+            // Most files have their columns in one order, and some have thousands.
+            let is_here = |known: &&FieldRef| known.name() == field.name();
+            let place = match self.fields.get(place).filter(is_here) {
+                Some(_) => Some(place),
+                None => self.fields.iter().position(|known| known.name() == field.name()),
+            };
+            let known = match place {
+                Some(place) => self.fields.get_mut(place),
+                None => None,
+            };
+            match known {
                 Some(known) if known == field => {}
                 Some(known) if self.is_text => *known = common_text_field(known, field),
                 Some(known) => *known = common_field(known, field)?,

@@ -6,6 +6,8 @@
 //! [`TableFormat`]: crate::TableFormat
 
 mod arrow;
+mod arrow_packed;
+mod arrow_stream;
 mod bounded;
 mod csv;
 mod find;

@@ -23,6 +23,7 @@ use object_store::{
 use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
 use url::Url;
 
+use crate::Faults;
 use crate::error::{from_datafusion, inner, is_of_a_file, is_of_parquet};
 
 /// Where the store of a query's files is registered.
@@ -59,8 +60,7 @@ pub(crate) struct LakeStore {
     scopes: Mutex<HashMap<String, FileStore>>,
     /// Tables of other crates' formats, which are read through stores of their own.
     tables: Mutex<Vec<Place>>,
-    /// The first failure of a read: readers of footers keep its words alone.
-    fault: Mutex<Option<Error>>,
+    faults: Faults,
     /// The files that were read, until it is clear that they are several.
     read: Mutex<Vec<Path>>,
 }
@@ -75,6 +75,11 @@ impl LakeStore {
     pub(crate) fn add_scope(&self, scope: &str, store: FileStore) {
         let scope = PathPart::from(scope).as_ref().to_owned();
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner).insert(scope, store);
+    }
+
+    /// Where reads that fail are kept, also those of tables with stores of their own.
+    pub(crate) fn faults(&self) -> Faults {
+        self.faults.clone()
     }
 
     /// Keeps where the files lie that are read through the store of `url`.
@@ -128,10 +133,9 @@ impl LakeStore {
         let lost = is_of_a_file(&error);
         let of_parquet = is_of_parquet(&error);
         let said = from_datafusion(error);
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_cause =
             |fault: &Error| lost || (said.datasource().is_none() && said.kind() == fault.kind());
-        match fault.filter(is_cause) {
+        match self.faults.first().filter(is_cause) {
             Some(fault) => fault,
             None if of_parquet && said.datasource().is_none() => self.placed(said),
             None => said,
@@ -158,9 +162,7 @@ impl LakeStore {
     /// Keeps what the source said of a read that failed.
     fn noted(&self, store: &FileStore, error: object_store::Error) -> object_store::Error {
         if let Some(error) = inner(&error) {
-            let error = error.clone().with_datasource(store.datasource());
-            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-            fault.get_or_insert(error);
+            self.faults.note(error.clone().with_datasource(store.datasource()));
         }
         error
     }

@@ -256,6 +256,60 @@ async fn arrow_files_with_a_wrong_byte_end_no_process() {
     assert!(refused > 100, "{refused} refusals");
 }
 
+/// Memory is taken for what a packed column says that it unpacks to.
+#[tokio::test]
+async fn arrow_files_that_claim_to_unpack_to_much_are_refused() {
+    let folder = folder();
+    let at = folder.path();
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; 10_000]));
+    let batch = RecordBatch::try_from_iter([("id", zeros)]).unwrap();
+    let engine = lake(at);
+    for (name, compression) in
+        [("lz4", CompressionType::LZ4_FRAME), ("zstd", CompressionType::ZSTD)]
+    {
+        let (file, stream) = (format!("file_{name}.arrow"), format!("stream_{name}.arrow"));
+        put_arrow_file(at, &file, std::slice::from_ref(&batch), packed(compression));
+        put_arrow_stream(at, &stream, std::slice::from_ref(&batch), packed(compression));
+        for key in [file, stream] {
+            let sql = format!("SELECT sum(id) FROM lake.\"{key}\"");
+            assert_eq!(rows(&engine, &sql).await, "0", "{key}");
+            let mut bytes = std::fs::read(at.join(&key)).unwrap();
+            let told = 80_000_u64.to_le_bytes();
+            let place = bytes.windows(8).position(|window| window == told).unwrap();
+            bytes[place..place + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+            put(at, &key, bytes);
+            let error = ask(&engine, &sql).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{key}: {error}");
+            assert!(error.message().contains("unpacks to more than 2 GiB"), "{key}: {error}");
+        }
+    }
+}
+
+/// Where no column is read, nothing but its own word says how many rows a batch has.
+#[tokio::test]
+async fn arrow_files_that_claim_to_have_many_rows_are_refused() {
+    let folder = folder();
+    let at = folder.path();
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; 12_345]));
+    let batch = RecordBatch::try_from_iter([("id", zeros)]).unwrap();
+    put_arrow_file(at, "file.arrow", std::slice::from_ref(&batch), IpcWriteOptions::default());
+    put_arrow_stream(at, "stream.arrow", std::slice::from_ref(&batch), IpcWriteOptions::default());
+    let engine = lake(at);
+    for key in ["file.arrow", "stream.arrow"] {
+        let sql = format!("SELECT count(*) FROM lake.\"{key}\"");
+        assert_eq!(rows(&engine, &sql).await, "12345", "{key}");
+        let mut bytes = std::fs::read(at.join(key)).unwrap();
+        let told = 12_345_u64.to_le_bytes();
+        let places = (0..bytes.len() - 8).filter(|place| bytes[*place..place + 8] == told);
+        for place in places.collect::<Vec<_>>() {
+            bytes[place..place + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+        }
+        put(at, key, bytes);
+        let error = ask(&engine, &sql).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{key}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_gone_says_so() {
     let folder = folder();

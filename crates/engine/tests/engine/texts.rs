@@ -76,6 +76,70 @@ async fn columns_that_come_late_are_read_or_refused() {
 }
 
 #[tokio::test]
+async fn numbers_of_json_are_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "late.ndjson", late_rows(r#"{"a":1}"#, r#"{"a":2.5}"#));
+    put(at, "deep.ndjson", late_rows(r#"{"b":[{"x":1}]}"#, r#"{"b":[{"x":2.5}]}"#));
+    put(at, "told.ndjson", "{\"c\":1.5}\n");
+    put(at, "fit.ndjson", late_rows(r#"{"d":-1}"#, r#"{"d":9223372036854775807}"#));
+    let more = TableOptions { infer_rows_max: Some(30_000), ..options("late.ndjson") };
+    let columns = BTreeMap::from([("c".to_owned(), "bigint".to_owned())]);
+    let told = TableOptions { columns, ..options("told.ndjson") };
+    let setup = Setup::default().folder("lake", at).table("lake", "more", more);
+    let engine = setup.table("lake", "typed", told).build();
+    for (of, column) in [("late", "a"), ("deep", "b"), ("typed", "c")] {
+        let error = refusal(&engine, &format!("SELECT {column} FROM {of}")).await;
+        assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+        assert!(error.message().contains(&format!("`{column}`")), "{error}");
+    }
+    assert_eq!(rows(&engine, "SELECT max(a), count(*) FROM more").await, "2.5|20001");
+    assert_eq!(rows(&engine, "SELECT max(d), min(d) FROM fit").await, "9223372036854775807|-1");
+}
+
+#[tokio::test]
+async fn decimals_are_rounded_to_their_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "a.csv", "p\n1.239\n-1.235\n7\n\"\"\n");
+    put(at, "b.ndjson", "{\"p\":1.239}\n{\"p\":-1.235}\n{\"p\":7}\n{}\n");
+    let typed = |path: &str| {
+        let columns = BTreeMap::from([("p".to_owned(), "decimal(12,2)".to_owned())]);
+        TableOptions { columns, ..options(path) }
+    };
+    let setup = Setup::default().folder("lake", at).table("lake", "csv", typed("a.csv"));
+    let engine = setup.table("lake", "json", typed("b.ndjson")).build();
+    for of in ["csv", "json"] {
+        let sql = format!("SELECT p FROM {of} ORDER BY p");
+        assert_eq!(rows(&engine, &sql).await, "-1.24\n1.24\n7.00\nNULL", "{of}");
+    }
+}
+
+#[tokio::test]
+async fn times_of_csv_are_not_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let whole = "2026-01-31 10:00:00";
+    put(at, "late.csv", format!("t\n{}", late_rows(whole, "2026-01-31 10:00:00.75")));
+    put(at, "fit.csv", format!("t\n{}", late_rows(whole, "9999-12-31 23:59:59")));
+    put(at, "day.csv", format!("t\n{}", late_rows("2026-01-31", whole)));
+    put(at, "days.csv", format!("t\n{}", late_rows("2026-01-31", "2026-02-01 00:00:00")));
+    let more = TableOptions { infer_rows_max: Some(30_000), ..options("late.csv") };
+    let engine = Setup::default().folder("lake", at).table("lake", "more", more).build();
+    for of in ["late", "day"] {
+        let error = refusal(&engine, &format!("SELECT max(t) FROM {of}")).await;
+        assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+        assert!(error.message().contains("`t`"), "{error}");
+    }
+    assert_eq!(rows(&engine, "SELECT max(t), count(t) FROM days").await, "2026-02-01|20001");
+    assert_eq!(rows(&engine, "SELECT count(DISTINCT t) FROM more").await, "2");
+    assert_eq!(
+        rows(&engine, "SELECT max(t), count(t) FROM fit").await,
+        "9999-12-31T23:59:59|20001"
+    );
+}
+
+#[tokio::test]
 async fn json_columns_have_the_type_that_holds_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

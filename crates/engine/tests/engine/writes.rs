@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use orbit_core::{Error, ErrorKind, Operation, WriteEffect};
 use orbit_engine::Engine;
 use orbit_testkit::scripted::{FULL_CAPABILITY, Scripted};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::support::{
     Setup, context, lines, put, put_parquet, refusal_text, request, rows, sorted, transcript,
@@ -229,4 +230,19 @@ async fn a_folder_of_parquet_is_created_and_added_to() {
     }
     let sql = "SELECT id, name FROM lake.made ORDER BY id";
     assert_eq!(rows(&engine, sql).await, "1|ann\n2|bob\n3|cyd");
+}
+
+#[tokio::test]
+async fn wide_rows_are_written_in_groups_of_bounded_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(0..9000));
+    put_parquet(folder.path(), "seed.parquet", &RecordBatch::try_from_iter([("id", ids)]).unwrap());
+    let engine = Setup::default().folder("lake", folder.path()).build();
+    let sql = "CREATE TABLE lake.wide AS \
+        SELECT repeat(CAST(id + 1000 AS varchar) || '-', 2000) AS text FROM lake.seed";
+    assert_eq!(write(&engine, sql).await.unwrap(), 9000);
+    let mut files = std::fs::read_dir(folder.path().join("wide")).unwrap();
+    let file = std::fs::File::open(files.next().unwrap().unwrap().path()).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    assert!(reader.metadata().num_row_groups() > 1, "one group holds some 90 MB");
 }

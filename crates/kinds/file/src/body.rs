@@ -147,10 +147,13 @@ where
     /// of them than were asked for. That the connection broke no longer matters.
     async fn rest(&mut self) -> Result<Option<Bytes>> {
         let Some(mut body) = self.body.take() else { return Ok(None) };
-        match tokio::time::timeout(self.resume.silence_max, body.next()).await {
-            Ok(Some(Err(error))) if error.retry() == Retry::Never => Err(error),
-            Ok(Some(Ok(chunk))) if !chunk.is_empty() => Ok(Some(chunk)),
-            _ => Ok(None),
+        loop {
+            return match tokio::time::timeout(self.resume.silence_max, body.next()).await {
+                Ok(Some(Ok(chunk))) if chunk.is_empty() => continue,
+                Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+                Ok(Some(Err(error))) if error.retry() == Retry::Never => Err(error),
+                _ => Ok(None),
+            };
         }
     }
 
@@ -332,10 +335,13 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_wrong_at_its_end_is_an_error() {
         let cx = Context::builder().build();
-        let wrong = Error::new(ErrorKind::DataInvalid, "the checksum does not fit");
-        let bytes = body(&[b"23456789"]).chain(stream::iter([Err(wrong)])).boxed();
-        let bytes = resuming_body(&cx, resume(1), bytes, |_, _| async { Ok(body(&[])) });
-        assert_eq!(collect(bytes).await, (b"23456789".to_vec(), Some(ErrorKind::DataInvalid)));
+        let chunks: [&[&'static [u8]]; 2] = [&[b"23456789"], &[b"23456789", b""]];
+        for chunks in chunks {
+            let wrong = Error::new(ErrorKind::DataInvalid, "the checksum does not fit");
+            let bytes = body(chunks).chain(stream::iter([Err(wrong)])).boxed();
+            let bytes = resuming_body(&cx, resume(1), bytes, |_, _| async { Ok(body(&[])) });
+            assert_eq!(collect(bytes).await, (b"23456789".to_vec(), Some(ErrorKind::DataInvalid)));
+        }
     }
 
     #[tokio::test]
