@@ -1,9 +1,10 @@
-//! The block `proxy` of a datasource.
+//! The block `proxy`, which means the same for every connection over HTTP.
 
-use orbit_core::{Problem, Secret, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+
+use crate::{Problem, Secret, Settings};
 
 /// The proxy between here and the service. Variables such as `HTTPS_PROXY` are not read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
