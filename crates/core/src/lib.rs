@@ -55,7 +55,9 @@ pub use render::{Select, SqlForms};
 pub use repetition::{RetryBackoff, RetryBudget};
 pub use reporter::{Event, Reporter, Tally, TallySnapshot};
 pub use secret::Secret;
-pub use settings::{Entry, KeyPath, Node, Origin, Problem, Settings, TlsSettings, Value};
+pub use settings::{
+    Entry, KeyPath, Node, Origin, Problem, ProxySettings, Settings, TlsSettings, Value,
+};
 pub use sources::Sources;
 pub use sql::{
     ColumnDescription, Describe, Estimate, EstimateQuality, HourlyRate, Insert, InsertMode,

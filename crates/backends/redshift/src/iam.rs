@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use orbit_aws::{AwsAccess, Call, Failure, SdkConfig, check_endpoint, element, moment};
-use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings, TlsSettings};
+use orbit_core::{
+    Context, Error, ErrorKind, Problem, ProxySettings, Result, Secret, Settings, TlsSettings,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -60,6 +62,8 @@ pub(crate) struct IamConfig {
     /// How the certificates of these services are judged.
     #[serde(default)]
     tls: TlsSettings,
+    /// The proxy between here and these services; the cluster itself is reached without it.
+    proxy: Option<ProxySettings>,
 }
 
 impl IamConfig {
@@ -117,6 +121,7 @@ impl IamConfig {
             region: self.region.clone(),
             sts_endpoint_url: self.sts_endpoint_url.clone(),
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             connect_timeout,
         }
     }

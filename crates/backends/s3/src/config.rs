@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use orbit_aws::{AwsAccess, KeptCredentials, check_endpoint};
 use orbit_core::{
-    BackendConfig, Context, Datasource, Problem, Result, Secret, Settings, Sources, TlsSettings,
+    BackendConfig, Context, Datasource, Problem, ProxySettings, Result, Secret, Settings, Sources,
+    TlsSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -60,6 +61,8 @@ pub(crate) struct S3Config {
     /// How the certificates of the store and of the service of roles are judged.
     #[serde(default)]
     tls: TlsSettings,
+    /// The proxy in between.
+    proxy: Option<ProxySettings>,
     /// How long a connection may take to come about.
     connect_timeout_ms: Option<NonZeroU64>,
     /// How long the store may be silent, before it answers and while it does.
@@ -109,6 +112,7 @@ impl S3Config {
             region: self.region.clone(),
             sts_endpoint_url: self.sts_endpoint_url.clone(),
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             connect_timeout: milliseconds(self.connect_timeout_ms, CONNECT_TIMEOUT),
         }
     }

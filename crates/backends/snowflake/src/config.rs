@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use orbit_core::{
-    BackendConfig, Context, Datasource, Error, ErrorKind, Problem, Result, Secret, Settings,
-    Sources, TlsSettings,
+    BackendConfig, Context, Datasource, Error, ErrorKind, Problem, ProxySettings, Result, Secret,
+    Settings, Sources, TlsSettings,
 };
-use orbit_http::{OauthSettings, ProxySettings, Url, keeps_secrets};
+use orbit_http::{OauthSettings, Url, keeps_secrets};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

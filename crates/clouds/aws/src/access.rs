@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orbit_core::{Problem, Secret, Settings, TlsSettings};
+use orbit_core::{Problem, ProxySettings, Secret, Settings, TlsSettings};
 use url::Url;
 
 /// Who to be and where. With nothing said, the usual chain decides: variables, profiles, web
@@ -29,6 +29,8 @@ pub struct AwsAccess {
     pub sts_endpoint_url: Option<String>,
     /// How certificates of servers are judged.
     pub tls: TlsSettings,
+    /// The proxy in between.
+    pub proxy: Option<ProxySettings>,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
 }
@@ -91,6 +93,9 @@ impl AwsAccess {
         );
         if let Some(url) = &self.sts_endpoint_url {
             problems.extend(check_endpoint(settings, "sts_endpoint_url", url));
+        }
+        if let Some(proxy) = &self.proxy {
+            problems.extend(proxy.validate("proxy", settings));
         }
         problems
     }

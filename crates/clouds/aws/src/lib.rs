@@ -13,6 +13,7 @@ mod call;
 mod failure;
 mod kept;
 mod load;
+mod proxy;
 mod send;
 mod trust;
 

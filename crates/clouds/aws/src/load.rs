@@ -17,11 +17,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as ProvideCredentialsFuture;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use orbit_core::{Context, Result};
 
-use crate::{AwsAccess, quiet, trust};
+use crate::{AwsAccess, proxy, quiet, trust};
 
 /// Where requests go first when nobody says a region.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -35,15 +36,19 @@ impl AwsAccess {
     /// limits on time but that of connecting.
     ///
     /// # Errors
-    /// `ConfigInvalid` for certificates that cannot be read; when the wait of `cx` ends first.
+    /// `ConfigInvalid` for certificates that cannot be read or a proxy that is none; when the wait
+    /// of `cx` ends first.
     pub async fn load(&self, cx: &Context) -> Result<SdkConfig> {
         let tls = cx.run(trust::judged_by(&self.tls)).await?;
-        cx.run(async { Ok(Box::pin(quiet(self.config(tls))).await) }).await
+        let provider = Provider::Rustls(CryptoMode::AwsLc);
+        let http = match &self.proxy {
+            None => Builder::new().tls_provider(provider).tls_context(tls).build_https(),
+            Some(through) => proxy::client(through, provider, tls, self.connect_timeout)?,
+        };
+        cx.run(async { Ok(Box::pin(quiet(self.config(http))).await) }).await
     }
 
-    async fn config(&self, tls: TlsContext) -> SdkConfig {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        let http = http.tls_context(tls).build_https();
+    async fn config(&self, http: SharedHttpClient) -> SdkConfig {
         let timeouts = TimeoutConfig::builder().connect_timeout(self.connect_timeout).build();
         let region = self.region_chain().region().await;
         let loader = aws_config::defaults(BehaviorVersion::latest())

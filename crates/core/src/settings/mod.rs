@@ -7,10 +7,12 @@
 mod de;
 mod node;
 mod problem;
+mod proxy;
 mod tls;
 
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{KeyPath, Problem};
+pub use proxy::ProxySettings;
 pub use tls::TlsSettings;
 
 use serde::de::DeserializeOwned;

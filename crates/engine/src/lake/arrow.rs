@@ -195,7 +195,7 @@ fn cast_strictly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowErro
     let cast = cast_with_options(column, to, &STRICT)?;
     let is_cut = match (column.data_type(), to) {
         (DataType::Timestamp(..), DataType::Timestamp(..)) => {
-            cast_with_options(&cast, column.data_type(), &STRICT)? != *column
+            cast_with_options(&cast, column.data_type(), &STRICT)?.as_ref() != column.as_ref()
         }
         (DataType::Utf8, DataType::Date32) => {
             column.as_string::<i32>().iter().flatten().any(has_time)

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use orbit_core::{Context, Error, ErrorKind, Event, Result, Retry, TlsSettings};
+use orbit_core::{Context, Error, ErrorKind, Event, ProxySettings, Result, Retry, TlsSettings};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Method, NoProxy, Proxy, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -17,7 +17,6 @@ use url::Url;
 
 use crate::answer::Answer;
 use crate::retry::{RetryPolicy, retry_after};
-use crate::settings::ProxySettings;
 
 /// A body whose length is told is given its memory at once, up to this.
 const RESERVE_BYTES_MAX: usize = 64 << 20;

@@ -16,7 +16,7 @@ mod oauth;
 mod poll;
 mod retry;
 mod rows;
-mod settings;
+mod secrecy;
 
 pub use answer::Answer;
 pub use cancels::{CancelOnDrop, Cancels};
@@ -30,5 +30,5 @@ pub use reqwest::header;
 pub use reqwest::{Method, StatusCode};
 pub use retry::{RetryPolicy, retry_after};
 pub use rows::{all_there, until_the_end, without_columns};
-pub use settings::{ProxySettings, keeps_secrets};
+pub use secrecy::keeps_secrets;
 pub use url::Url;

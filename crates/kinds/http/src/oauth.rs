@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::client::{Call, Client, Repeat};
 use crate::credential::Renewing;
-use crate::settings::keeps_secrets;
+use crate::secrecy::keeps_secrets;
 
 /// The longest answer of a token service.
 const TOKEN_BYTES_MAX: usize = 1 << 20;

@@ -12,11 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orbit_core::{Context, Error, ErrorKind, Result, Secret, TlsSettings};
+use orbit_core::{Context, Error, ErrorKind, ProxySettings, Result, Secret, TlsSettings};
 use orbit_http::header::HeaderMap;
-use orbit_http::{
-    Answer, Call, Client, ClientOptions, Method, ProxySettings, Repeat, RetryPolicy, Url,
-};
+use orbit_http::{Answer, Call, Client, ClientOptions, Method, Repeat, RetryPolicy, Url};
 use orbit_testkit::servers::Certificates;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;

@@ -115,6 +115,7 @@ fn main() -> ExitCode {
             a_write_that_meets_another_is_sent_again;
         trust:
             only_a_trusted_certificate_is_spoken_to,
+            requests_take_the_proxy,
             certificates_that_cannot_be_read_are_told;
         writes:
             a_large_file_comes_back,

@@ -1,4 +1,5 @@
-//! Certificates: a store is spoken to when somebody who is trusted says that it is the one.
+//! The way to a store: it is spoken to when somebody who is trusted says that it is the one, and
+//! through the proxy of the settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use orbit_testkit::servers::{Certificates, HttpAnswer, HttpServer};
 use orbit_testkit::settings::{map, texts};
 
 use crate::Outcome;
-use crate::world::{Store, World, of_endpoint, refused};
+use crate::world::{Store, World, of_endpoint, problems, refused};
 
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
 
@@ -51,6 +52,37 @@ pub(crate) async fn only_a_trusted_certificate_is_spoken_to(_: Arc<World>) -> Ou
     let store = Store::connect(trusting(&endpoint, &made.authority)).await.unwrap();
     assert_eq!(store.list("").await.unwrap(), [""; 0]);
     assert_eq!(server.seen().len(), 2);
+    Ok(())
+}
+
+pub(crate) async fn requests_take_the_proxy(_: Arc<World>) -> Outcome {
+    let proxy = HttpServer::start(|_| HttpAnswer::new(200, EMPTY)).await?;
+    let text = |text: &str| Node::text(text, Origin::Default);
+    let through = [
+        ("url", proxy.endpoint()),
+        ("user", "me".to_owned()),
+        ("password", "p@ss/word".to_owned()),
+    ];
+    let settings = map([
+        ("bucket_name", text("bucket")),
+        ("endpoint_url", text("http://store.invalid")),
+        ("region", text("us-east-1")),
+        ("access_key", text("anybody")),
+        ("secret_key", text("anything")),
+        ("proxy", texts(through)),
+    ]);
+    let store = Store::connect(settings).await.unwrap();
+    assert_eq!(store.list("").await.unwrap(), [""; 0]);
+    let seen = proxy.seen();
+    assert_eq!(seen.len(), 2);
+    for request in seen {
+        assert!(request.path.starts_with("http://store.invalid/bucket"), "{}", request.path);
+        assert_eq!(request.header("proxy-authorization"), Some("Basic bWU6cEBzcy93b3Jk"));
+    }
+    let wrong = [("url", "proxy.example.com:3128".to_owned())];
+    let node = map([("bucket_name", text("bucket")), ("proxy", texts(wrong))]);
+    let told: Vec<_> = problems(node).iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("proxy.url"), "{told:?}");
     Ok(())
 }
 

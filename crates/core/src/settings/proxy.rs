@@ -1,9 +1,10 @@
-//! The block `proxy` of a datasource, and where secrets may be sent.
+//! The block `proxy`, which means the same for every connection over HTTP.
 
-use orbit_core::{Problem, Secret, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
+
+use crate::{Problem, Secret, Settings};
 
 /// The proxy between here and the service. Variables such as `HTTPS_PROXY` are not read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -37,39 +38,5 @@ impl ProxySettings {
             problems.push(settings.problem(&key, "there is a password without a user"));
         }
         problems
-    }
-}
-
-/// Whether what is sent to `url` stays a secret on its way: it is encrypted, or does not leave
-/// this machine.
-pub fn keeps_secrets(url: &Url) -> bool {
-    match (url.scheme(), url.host()) {
-        ("https", _) => true,
-        ("http", Some(Host::Domain(name))) => name == "localhost",
-        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
-        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_encrypted_or_stay_here() {
-        for (url, kept) in [
-            ("https://example.com/", true),
-            ("http://localhost:8080/", true),
-            ("http://127.0.0.9/", true),
-            ("http://[::1]/", true),
-            ("http://example.com/", false),
-            ("http://10.0.0.1/", false),
-            ("http://127.0.0.1.example.com/", false),
-            ("http://localhost@example.com/", false),
-            ("ftp://localhost/", false),
-        ] {
-            assert_eq!(keeps_secrets(&Url::parse(url).unwrap()), kept, "{url}");
-        }
     }
 }
