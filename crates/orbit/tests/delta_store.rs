@@ -16,7 +16,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use orbit::Orbit;
 use orbit::core::{Context, Reporter, Result, Tally, TallySnapshot};
 use orbit::engine::{NewTable, Request, TableCommand, TableRequest};
-use orbit_testkit::servers::S3s;
+use orbit_testkit::servers::{Proxy, S3s};
 use tokio::runtime::Runtime;
 
 /// No statement may take longer.
@@ -24,10 +24,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program of its own over the store: nothing is shared with another one.
 fn program(store: &S3s) -> Orbit {
-    let endpoint = store.endpoint();
+    program_at(store, &store.endpoint())
+}
+
+fn program_at(store: &S3s, endpoint_url: &str) -> Orbit {
     let settings = [
         ("bucket_name", S3s::BUCKET),
-        ("endpoint_url", endpoint.as_str()),
+        ("endpoint_url", endpoint_url),
         ("region", "us-east-1"),
         ("access_key", store.access_key()),
         ("secret_key", store.secret_key()),
@@ -74,10 +77,10 @@ fn counted() -> (Context, Arc<Tally>) {
 async fn two_writers_lose_nothing(store: Arc<S3s>, each: i64) {
     let begin = Instant::now();
     let reader = created(&store).await;
+    let turns = Proxy::start_in_turns(store.port()).await.unwrap();
     let writers = [1_i64, 2].map(|writer| {
-        let store = Arc::clone(&store);
+        let orbit = program_at(&store, &turns.endpoint());
         tokio::spawn(async move {
-            let orbit = program(&store);
             let mut requests = 0;
             for id in 0..each {
                 // Two rows a commit: half of one would be seen.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ServerError;
@@ -45,6 +46,19 @@ impl Proxy {
     /// # Errors
     /// `Failed` when no port is to be had.
     pub async fn start(upstream: u16) -> Result<Self, ServerError> {
+        Self::listening(upstream, None).await
+    }
+
+    /// The same for a store that looks whether a key is free and then writes it, so that two
+    /// writers may both be told that they were first: conditional writes pass one by one.
+    ///
+    /// # Errors
+    /// As with [`start`](Self::start).
+    pub async fn start_in_turns(upstream: u16) -> Result<Self, ServerError> {
+        Self::listening(upstream, Some(Arc::default())).await
+    }
+
+    async fn listening(upstream: u16, turns: Option<Arc<Turns<()>>>) -> Result<Self, ServerError> {
         let failed = |e: std::io::Error| ServerError::failed("starting a proxy", e);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
@@ -52,7 +66,7 @@ impl Proxy {
         let shared = Arc::clone(&plan);
         let serve = async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connection(client, upstream, Arc::clone(&shared)));
+                tokio::spawn(connection(client, upstream, Arc::clone(&shared), turns.clone()));
             }
         };
         Ok(Self { port, plan, _task: AbortOnDropHandle::new(tokio::spawn(serve)) })
@@ -79,43 +93,72 @@ impl Proxy {
     }
 }
 
-fn lock(plan: &Mutex<Plan>) -> std::sync::MutexGuard<'_, Plan> {
-    plan.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn connection(client: TcpStream, upstream: u16, plan: Arc<Mutex<Plan>>) {
+/// What is known of the present answer of a connection.
+#[derive(Default)]
+struct Answer {
+    /// How many of its bytes have passed.
+    bytes: u64,
+    /// Held until its first byte.
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+async fn connection(
+    client: TcpStream,
+    upstream: u16,
+    plan: Arc<Mutex<Plan>>,
+    turns: Option<Arc<Turns<()>>>,
+) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await else { return };
     let (mut from_client, to_client) = client.into_split();
     let (from_server, mut to_server) = server.into_split();
-    // How many bytes of the present answer have passed.
-    let answered = Arc::new(Mutex::new(0));
-    let asked = Arc::clone(&answered);
-    let requests = async move {
+    let answer = Mutex::new(Answer::default());
+    let requests = async {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-            *asked.lock().unwrap_or_else(PoisonError::into_inner) = 0;
-            if to_server.write_all(&buffer[..length]).await.is_err() {
+            let chunk = &buffer[..length];
+            let turn = match &turns {
+                Some(turns) if is_conditional_write(chunk) => {
+                    Some(Arc::clone(turns).lock_owned().await)
+                }
+                _ => None,
+            };
+            {
+                let mut answer = lock(&answer);
+                answer.bytes = 0;
+                answer.turn = turn.or(answer.turn.take());
+            }
+            if to_server.write_all(chunk).await.is_err() {
                 break;
             }
         }
     };
     tokio::select! {
         () = requests => {}
-        () = answers(from_server, to_client, &answered, &plan) => {}
+        () = answers(from_server, to_client, &answer, &plan) => {}
     }
+}
+
+/// Whether a request that begins here creates a key.
+fn is_conditional_write(chunk: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(chunk).to_lowercase();
+    head.starts_with("put ") && head.contains("\r\nif-none-match: *\r\n")
 }
 
 async fn answers(
     mut from_server: OwnedReadHalf,
     mut to_client: OwnedWriteHalf,
-    answered: &Mutex<u64>,
+    answer: &Mutex<Answer>,
     plan: &Mutex<Plan>,
 ) {
     let mut buffer = vec![0; 64 << 10];
     let mut drips = false;
     while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
         let chunk = &mut buffer[..length];
-        let due = due(plan, answered, length as u64);
+        let due = due(plan, answer, length as u64);
         let sent = match due {
             None if drips => drip(&mut to_client, chunk).await,
             None => to_client.write_all(chunk).await,
@@ -151,10 +194,11 @@ async fn drip(to_client: &mut OwnedWriteHalf, chunk: &[u8]) -> std::io::Result<(
 }
 
 /// Whether the fault falls into the next `length` bytes, and where.
-fn due(plan: &Mutex<Plan>, answered: &Mutex<u64>, length: u64) -> Option<(Fault, usize)> {
-    let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
-    let before = *answered;
-    *answered += length;
+fn due(plan: &Mutex<Plan>, answer: &Mutex<Answer>, length: u64) -> Option<(Fault, usize)> {
+    let mut answer = lock(answer);
+    answer.turn = None;
+    let before = answer.bytes;
+    answer.bytes += length;
     let mut plan = lock(plan);
     let fault = plan.fault?;
     let is_here = (before..before + length).contains(&plan.after_bytes);

@@ -217,6 +217,7 @@ pub(crate) async fn closing_is_bounded(stage: &Stage) -> Attempt {
     proxy.plan(Fault::Silence, 0, 100);
     for asked in asked {
         asked.abort();
+        ensure!(asked.await.is_err_and(|end| end.is_cancelled()), "the caller has not left");
     }
     let begun = Instant::now();
     let kind = datasource.close().await.err().map(|e| e.kind());
