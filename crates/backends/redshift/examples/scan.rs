@@ -11,10 +11,6 @@ use orbit_core::{
     Context, Effect, Entry, KeyPath, Node, Origin, Query, Settings, Sources, TableName, TableRef,
 };
 
-/// The allocator of the binary `orbit`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
