@@ -75,16 +75,20 @@ fn filled(rows: u64) -> String {
     )
 }
 
-/// The table at the responder: the same piece as often as it takes, compressed as the vendor's
-/// stores send them.
+/// The table at the responder, as the vendor sends it: the first batch within the answer, then
+/// pieces, compressed as its stores have them; the same piece as often as it takes.
 fn answer(rows: u64) -> Outcome<Answer> {
     let batches = (0..PIECE_ROWS as i64 / BATCH_ROWS).map(|n| batch(n * BATCH_ROWS));
-    let plain = ipc(&batches.collect::<Outcome<Vec<_>>>()?)?;
-    let piece = (gzip(&plain)?, PIECE_ROWS);
-    let chunks = vec![piece; usize::try_from(rows / PIECE_ROWS)?];
-    let total = chunks.len() as u64 * PIECE_ROWS;
+    let batches = batches.collect::<Outcome<Vec<_>>>()?;
+    let (first, rest) = batches.split_at(1);
+    let plain = ipc(&batches)?;
+    let mut chunks = vec![(gzip(&plain)?, PIECE_ROWS); usize::try_from(rows / PIECE_ROWS)?];
+    if let Some(begun) = chunks.first_mut() {
+        *begun = (gzip(&ipc(rest)?)?, PIECE_ROWS - BATCH_ROWS as u64);
+    }
+    let (inline, total) = (ipc(first)?, chunks.len() as u64 * PIECE_ROWS);
     let chunk_bytes = Some(plain.len() as u64);
-    Ok(Answer { row_type: row_type(), chunks, chunk_bytes, total, ..Answer::default() })
+    Ok(Answer { row_type: row_type(), inline, chunks, chunk_bytes, total, ..Answer::default() })
 }
 
 /// Rows as the vendor sends them: numbers in the narrowest type that holds their digits, moments

@@ -152,7 +152,10 @@ fn respond(shared: &Shared, request: &HttpRequest) -> HttpAnswer {
     match request.route() {
         "/session/v1/login-request" => {
             state.seen.logins.push(body["data"].clone());
-            success(&json!({ "token": state.session(), "masterToken": "master-canary" }))
+            // Some clients read no moment before they know it.
+            let parameters = json!([{ "name": "TIMEZONE", "value": "UTC" }]);
+            success(&json!({ "token": state.session(), "masterToken": "master-canary",
+                "parameters": parameters }))
         }
         "/session/token-request" => {
             state.seen.renewals += 1;
