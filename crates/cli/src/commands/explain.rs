@@ -82,17 +82,16 @@ fn source_lines(source: &SourceExplanation) -> Vec<String> {
 
 fn measured_line(name: &str, moved: &TallySnapshot) -> String {
     let TallySnapshot { statements, requests, bytes_read, bytes_written, rows, retries } = moved;
-    let mut parts = vec![
-        counted(*rows, "row", "rows"),
-        format!("{} read", bytes(*bytes_read)),
-        counted(*requests, "request", "requests"),
+    let counts = [
+        // Whoever reads files counts requests, and whoever asks in SQL counts rows.
+        (*rows > 0 || *requests == 0, counted(*rows, "row", "rows")),
+        (true, format!("{} read", bytes(*bytes_read))),
+        (*requests > 0, counted(*requests, "request", "requests")),
+        (*bytes_written > 0, format!("{} written", bytes(*bytes_written))),
+        (*retries > 0, counted(*retries, "retry", "retries")),
     ];
-    if *bytes_written > 0 {
-        parts.push(format!("{} written", bytes(*bytes_written)));
-    }
-    if *retries > 0 {
-        parts.push(counted(*retries, "retry", "retries"));
-    }
+    let mut parts: Vec<_> =
+        counts.into_iter().filter_map(|(is_told, text)| is_told.then_some(text)).collect();
     if !statements.is_empty() {
         parts.push(format!("statements {}", statements.join(", ")));
     }
