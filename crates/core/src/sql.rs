@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use arrow_schema::{DataType, SchemaRef};
 use async_trait::async_trait;
+use tokio_util::sync::DropGuard;
 
 use crate::{BatchStream, Context, Query, Result, SqlCapability, SqlDialect, TableName, TableRef};
 
@@ -163,6 +164,9 @@ pub struct PartitionSet {
     pub one_snapshot: bool,
     /// They cannot be read after this.
     pub expires_at: Option<SystemTime>,
+    /// What the source keeps for them, such as a snapshot, until the last clone is dropped: a
+    /// part that was opened before is read to its end.
+    pub kept: Option<Arc<DropGuard>>,
 }
 
 /// One part: a value that can travel, so it never holds a URL, token or key.
@@ -185,7 +189,12 @@ pub enum PartitionSource {
         pieces: Range<u64>,
     },
     /// A query of its own, such as one key range.
-    Query(Box<Query>),
+    Query {
+        /// The query.
+        query: Box<Query>,
+        /// The state of the tables that it is answered from, by the source's own id.
+        snapshot: Option<String>,
+    },
     /// Files that another datasource has, such as an export.
     Files {
         /// The datasource by its name.
@@ -193,6 +202,13 @@ pub enum PartitionSource {
         /// Keys of Parquet files.
         keys: Vec<String>,
     },
+}
+
+impl PartitionSource {
+    /// A query of its own, of whatever state the tables have when it runs.
+    pub fn query(query: Query) -> Self {
+        Self::Query { query: Box::new(query), snapshot: None }
+    }
 }
 
 /// Asks for the rows of one part.

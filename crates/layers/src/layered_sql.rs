@@ -117,6 +117,6 @@ impl<L: Layer> SqlDatasource for LayeredSql<L> {
 fn partition_effect(source: &PartitionSource) -> Effect {
     match source {
         PartitionSource::Statement { .. } | PartitionSource::Files { .. } => Effect::Read,
-        PartitionSource::Query(query) => query.effect,
+        PartitionSource::Query { query, snapshot: _ } => query.effect,
     }
 }

@@ -124,7 +124,7 @@ async fn in_parts(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
     let request = || Request { sql: sql.to_owned(), ..Request::default() };
     let explanation = orbit.engine().explain(&cx, request(), false).await?;
     let reads: Vec<_> = explanation.sources.iter().map(|source| source.reads.as_str()).collect();
-    insta::assert_snapshot!(reads.join("\n"), @"up to 4 parts at once, which may show different moments");
+    insta::assert_snapshot!(reads.join("\n"), @"up to 4 parts at once, of one snapshot");
     let batches: Vec<RecordBatch> =
         orbit.engine().query(&cx, request()).await?.try_collect().await?;
     insta::assert_snapshot!(shown(&batches)?, @"10000 | 10000 | 100010000");

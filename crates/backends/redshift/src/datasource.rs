@@ -14,6 +14,7 @@ use orbit_core::{
     TablePage, TableStatistics, Target, Wake,
 };
 use orbit_sql::{CatalogCache, Pool, Scope};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,7 @@ use crate::dialect::{Forms, SET_VALUES_MAX};
 use crate::query::{self, bind};
 use crate::session::{Connector, Server, Session};
 use crate::shared::Shared;
+use crate::snapshot::SNAPSHOTS_MAX;
 use crate::staging::Staging;
 use crate::statement::{Sort, shape_sql};
 use crate::types::SourceColumn;
@@ -46,7 +48,7 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
     }),
     statement: Some(StatementCapability { parameters: true, write: true }),
     estimate: Some(EstimateCapability { rows: true, bytes: true, money: false }),
-    // By UNLOAD; ranges of a key are neither.
+    // By UNLOAD; ranges of a key are of one snapshot on PostgreSQL alone, and not in order.
     partitions: Some(PartitionCapability { one_snapshot: true, ordered: true }),
     insert: Some(InsertCapability {
         create: true,
@@ -103,6 +105,7 @@ impl RedshiftDatasource {
             forms,
             server,
             schema,
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
             staging: staging.map(Arc::new),
         };
         Self {
@@ -130,6 +133,31 @@ impl RedshiftDatasource {
         }
         Err(Error::new(ErrorKind::Unavailable, "the warehouse may not be woken for this"))
     }
+
+    /// The rows of a query, of the state that `snapshot` names.
+    async fn read(
+        &self,
+        cx: &Context,
+        request: Query,
+        snapshot: Option<&str>,
+    ) -> Result<BatchStream> {
+        self.may_ask(cx)?;
+        query::check(&request)?;
+        match (&request.target, snapshot) {
+            (Target::Table(table), _) => {
+                let place = self.shared.place(&table.name)?;
+                self.shared.query_table(cx, &request, place, snapshot).await
+            }
+            (Target::Statement { text, .. }, None) => {
+                self.shared.query_statement(cx, &request, text).await
+            }
+            (Target::Statement { .. }, Some(_)) => Err(no_part()),
+        }
+    }
+}
+
+fn no_part() -> Error {
+    Error::new(ErrorKind::QueryInvalid, "this part is not one of this datasource")
 }
 
 #[async_trait]
@@ -169,7 +197,8 @@ impl SqlDatasource for RedshiftDatasource {
         let list = Some(ListTablesCapability { without_waking });
         let describe = CAPABILITY.describe.map(|d| DescribeCapability { without_waking, ..d });
         let staged = self.shared.staging.is_some();
-        let partitions = Some(PartitionCapability { one_snapshot: staged, ordered: staged });
+        let one_snapshot = staged || self.shared.server == Server::Postgresql;
+        let partitions = Some(PartitionCapability { one_snapshot, ordered: staged });
         SqlCapability { list, describe, partitions, ..CAPABILITY }
     }
 
@@ -225,15 +254,7 @@ impl SqlDatasource for RedshiftDatasource {
     }
 
     async fn query(&self, cx: &Context, request: Query) -> Result<BatchStream> {
-        self.may_ask(cx)?;
-        query::check(&request)?;
-        match &request.target {
-            Target::Table(table) => {
-                let place = self.shared.place(&table.name)?;
-                self.shared.query_table(cx, &request, place).await
-            }
-            Target::Statement { text, .. } => self.shared.query_statement(cx, &request, text).await,
-        }
+        self.read(cx, request, None).await
     }
 
     async fn estimate(&self, cx: &Context, request: Query) -> Result<Estimate> {
@@ -260,13 +281,11 @@ impl SqlDatasource for RedshiftDatasource {
     async fn read_partition(&self, cx: &Context, request: PartitionRead) -> Result<BatchStream> {
         let PartitionRead { schema, partition } = request;
         match partition.source {
-            PartitionSource::Query(query) => {
-                self.query(cx, Query { schema: Some(schema), ..*query }).await
+            PartitionSource::Query { query, snapshot } => {
+                let query = Query { schema: Some(schema), ..*query };
+                self.read(cx, query, snapshot.as_deref()).await
             }
-            PartitionSource::Statement { .. } | PartitionSource::Files { .. } => {
-                let message = "this part is not one of this datasource";
-                Err(Error::new(ErrorKind::QueryInvalid, message))
-            }
+            PartitionSource::Statement { .. } | PartitionSource::Files { .. } => Err(no_part()),
         }
     }
 

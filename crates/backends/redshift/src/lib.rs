@@ -17,6 +17,7 @@ mod redshift_catalog;
 mod scan;
 mod session;
 mod shared;
+mod snapshot;
 mod staging;
 mod statement;
 mod types;

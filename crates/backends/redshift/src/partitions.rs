@@ -11,14 +11,17 @@ use orbit_core::{
 
 use crate::catalog::{Place, number};
 use crate::datasource::RedshiftDatasource;
+use crate::session::Server;
 use crate::shared::Shared;
+use crate::snapshot::{self, Snapshot};
 use crate::unload;
 
 /// The most parts that are made, however many are asked for.
 const PARTS_MAX: usize = 1000;
 
 /// The parts of a query: one, unless it is a whole table or a part of it in no order, with a
-/// key of one integer. Each is its own transaction, so they are not of one snapshot.
+/// key of one integer. Each is its own transaction; PostgreSQL's take over one snapshot, those
+/// of Redshift cannot.
 pub(crate) async fn plan(
     shared: &Arc<Shared>,
     cx: &Context,
@@ -37,22 +40,33 @@ pub(crate) async fn plan(
     {
         return unload::partitions(shared, staging, cx, &query, schema, partitions_max).await;
     }
-    let parts = match ranges(shared, cx, &query, partitions_max.min(PARTS_MAX)).await? {
-        Some(ranges) => ranges.into_iter().map(|range| within(&query, range)).collect(),
-        None => vec![query.clone()],
+    let ranges = ranges(shared, cx, &query, partitions_max.min(PARTS_MAX)).await?;
+    let ranges = ranges.filter(|ranges| ranges.len() > 1);
+    let snapshot = match (&ranges, shared.server) {
+        (Some(_), Server::Postgresql) => snapshot::keep(shared, cx).await?,
+        _ => None,
+    };
+    let parts = match ranges {
+        Some(ranges) if snapshot.is_some() || shared.server == Server::Redshift => {
+            ranges.into_iter().map(|range| within(&query, range)).collect()
+        }
+        _ => vec![query.clone()],
     };
     let ordered = query.order.is_empty() || parts.len() == 1;
+    let one_snapshot = snapshot.is_some() || parts.len() == 1;
+    let (id, kept) = snapshot.map(|Snapshot { id, kept }| (id, kept)).unzip();
     let part = |query: Query| {
-        let query = Query { schema: Some(Arc::clone(&schema)), ..query };
-        Partition { source: PartitionSource::Query(Box::new(query)), rows: None }
+        let query = Box::new(Query { schema: Some(Arc::clone(&schema)), ..query });
+        Partition { source: PartitionSource::Query { query, snapshot: id.clone() }, rows: None }
     };
     let partitions = parts.into_iter().map(part).collect();
     Ok(PartitionSet {
         schema: Arc::clone(&schema),
         partitions,
         ordered,
-        one_snapshot: false,
+        one_snapshot,
         expires_at: None,
+        kept,
     })
 }
 

@@ -11,6 +11,7 @@ use orbit_core::{
 use orbit_sql::{Lease, Pool};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use crate::dialect::Forms;
 use crate::query::{self, Plan, Wire, bind, no_table, place};
 use crate::scan::{self, Aftermath, Job};
 use crate::session::{Connector, Server, TextRow, ask, execute};
+use crate::snapshot;
 use crate::staging::Staging;
 use crate::statement::{Sort, shape_sql};
 use crate::types::SourceColumn;
@@ -41,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) server: Server,
     /// Where a bare table name is looked up.
     pub(crate) schema: String,
+    /// A permit for each snapshot that may be kept.
+    pub(crate) snapshots: Arc<Semaphore>,
     /// The bucket for whole files.
     pub(crate) staging: Option<Arc<Staging>>,
 }
@@ -145,7 +149,7 @@ impl Shared {
         let mut asking = self.asking(cx).await?;
         let first = cx.run(async {
             let connection = asking.connection()?;
-            self.begin(cx, connection, None).await?;
+            self.begin(cx, connection, None, None).await?;
             let first = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(&mut *connection).await;
             execute(connection, "ROLLBACK".to_owned()).await?;
             Ok(first)
@@ -166,11 +170,10 @@ impl Shared {
         cx: &Context,
         connection: &mut PgConnection,
         table: Option<&Place>,
+        snapshot: Option<&str>,
     ) -> Result<()> {
-        let mut sql = format!(
-            "BEGIN READ ONLY;{}",
-            timeout_sql(cx, "LOCAL ", self.pool.connect().statement_timeout_ms())
-        );
+        let mut sql = snapshot::begin_sql(self, snapshot)?;
+        sql += &timeout_sql(cx, "LOCAL ", self.pool.connect().statement_timeout_ms());
         if let Some(place) = table.filter(|_| self.server == Server::Postgresql) {
             let name = self.forms.dialect().table(&place.name());
             sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
@@ -183,11 +186,12 @@ impl Shared {
         cx: &Context,
         query: &Query,
         place: Place,
+        snapshot: Option<&str>,
     ) -> Result<BatchStream> {
         let mut asking = self.asking(cx).await?;
         let columns = cx.run(async {
             let connection = asking.connection()?;
-            self.begin(cx, connection, Some(&place)).await?;
+            self.begin(cx, connection, Some(&place), snapshot).await?;
             self.columns(connection, &place).await
         });
         let plan = match columns.await {
@@ -227,7 +231,7 @@ impl Shared {
         let plan = query::of_statement(&self.forms, &bound, query, names.as_deref())?;
         let mut lease = self.pool.acquire(cx).await?;
         if query.effect == Effect::Read {
-            cx.run(self.begin(cx, &mut lease.get()?.connection, None)).await?;
+            cx.run(self.begin(cx, &mut lease.get()?.connection, None, None)).await?;
             return self.start(cx, lease, plan, Aftermath::CommitAndReset).await;
         }
         self.start_alone(cx, lease, plan).await

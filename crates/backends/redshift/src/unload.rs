@@ -119,6 +119,7 @@ pub(crate) async fn partitions(
         ordered: ordered || is_table,
         one_snapshot: true,
         expires_at: Some(expires_at),
+        kept: None,
     })
 }
 

@@ -51,7 +51,14 @@ impl Connected {
         };
         let partitions = divided(&rows, partitions_max).into_iter().map(part).collect();
         let expires_at = Some(SystemTime::now() + KEPT);
-        Ok(PartitionSet { schema, partitions, ordered: true, one_snapshot: true, expires_at })
+        Ok(PartitionSet {
+            schema,
+            partitions,
+            ordered: true,
+            one_snapshot: true,
+            expires_at,
+            kept: None,
+        })
     }
 
     /// The rows of some pieces.
@@ -75,7 +82,7 @@ impl Connected {
                 all_there(of_part.map(|(_, rows)| rows).sum(), partition.rows)?;
                 kept(cx, self, data, &schema, pieces).await
             }
-            PartitionSource::Query(query) => self.query(cx, *query).await,
+            PartitionSource::Query { query, snapshot: _ } => self.query(cx, *query).await,
             PartitionSource::Files { .. } => {
                 Err(Error::new(ErrorKind::QueryInvalid, "snowflake gives out no parts in files"))
             }
@@ -85,10 +92,14 @@ impl Connected {
 
 /// A count of rows is one value, and no part of it means anything.
 fn undivided(query: Query) -> PartitionSet {
-    let schema = Arc::new(arrow_schema::Schema::empty());
-    let source = PartitionSource::Query(Box::new(query));
-    let partitions = vec![Partition { source, rows: None }];
-    PartitionSet { schema, partitions, ordered: true, one_snapshot: true, expires_at: None }
+    PartitionSet {
+        schema: Arc::new(arrow_schema::Schema::empty()),
+        partitions: vec![Partition { source: PartitionSource::query(query), rows: None }],
+        ordered: true,
+        one_snapshot: true,
+        expires_at: None,
+        kept: None,
+    }
 }
 
 /// At most `parts_max` runs of pieces, each with its rows.

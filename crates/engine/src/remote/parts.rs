@@ -18,6 +18,7 @@ use orbit_core::{
     PartitionSource, Partitions, Query, Result, SqlDatasource,
 };
 use tokio::sync::OnceCell;
+use tokio_util::sync::DropGuard;
 
 use super::part_files;
 
@@ -43,6 +44,8 @@ struct Asked {
     schema: SchemaRef,
     waiting: Mutex<VecDeque<Partition>>,
     expires_at: Option<SystemTime>,
+    /// The source keeps what the parts need until this goes.
+    _kept: Option<Arc<DropGuard>>,
 }
 
 impl Parts {
@@ -93,9 +96,10 @@ impl Parts {
 
     async fn ask(&self, cx: &Context, sql: &dyn SqlDatasource, query: &Query) -> Result<Asked> {
         let request = Partitions { query: query.clone(), partitions_max: self.reading.parts_max };
-        let PartitionSet { schema, partitions, ordered: _, one_snapshot: _, expires_at } =
-            sql.partitions(cx, request).await?;
-        Ok(Asked { schema, waiting: Mutex::new(partitions.into()), expires_at })
+        let set = sql.partitions(cx, request).await?;
+        let PartitionSet { schema, partitions, ordered: _, one_snapshot: _, expires_at, kept } =
+            set;
+        Ok(Asked { schema, waiting: Mutex::new(partitions.into()), expires_at, _kept: kept })
     }
 
     async fn open(
@@ -106,7 +110,7 @@ impl Parts {
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let promised = read.partition.rows;
         let batches = match &read.partition.source {
-            PartitionSource::Statement { .. } | PartitionSource::Query(_) => {
+            PartitionSource::Statement { .. } | PartitionSource::Query { .. } => {
                 sql.read_partition(cx, read).await?.boxed()
             }
             PartitionSource::Files { datasource, keys } => {

@@ -198,7 +198,7 @@ pub(crate) async fn run_with(
     let (sql, files) = (sql.unwrap(), files.unwrap());
     let key = || "a.csv".to_owned();
     let query = Query { effect, ..table() };
-    let part = Partition { source: PartitionSource::Query(Box::new(query.clone())), rows: None };
+    let part = Partition { source: PartitionSource::query(query.clone()), rows: None };
     match operation {
         Operation::Connect => Ok(0),
         Operation::Ping => datasource.ping(cx).await.map(|()| 0),
@@ -357,6 +357,7 @@ impl SqlDatasource for Scripted {
             ordered: false,
             one_snapshot: false,
             expires_at: None,
+            kept: None,
         })
     }
 

@@ -269,6 +269,7 @@ impl SqlDatasource for Connection {
                 ordered: true,
                 one_snapshot: true,
                 expires_at: None,
+                kept: None,
             });
         }
         let mut work = Work::begin(&self.source, cx, &request.query.target);
@@ -291,6 +292,7 @@ impl SqlDatasource for Connection {
             ordered: true,
             one_snapshot: true,
             expires_at: None,
+            kept: None,
         })
     }
 

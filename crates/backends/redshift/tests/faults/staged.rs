@@ -265,7 +265,7 @@ pub(crate) async fn parts_are_files_of_the_bucket(stage: &Arc<Stage>) -> Attempt
     let one = Partitions { query: table("unloaded"), partitions_max: 1 };
     let whole = sql(&warehouse).partitions(&cx(), one).await?;
     ensure!(
-        matches!(whole.partitions.as_slice(), [p] if matches!(p.source, PartitionSource::Query(_))),
+        matches!(whole.partitions.as_slice(), [p] if matches!(p.source, PartitionSource::Query { .. })),
         "one part needs no bucket: {whole:?}"
     );
     datasources.close().await?;
