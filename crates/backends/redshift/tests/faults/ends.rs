@@ -146,6 +146,32 @@ pub(crate) async fn a_busy_side_delays_no_cancel(stage: &Stage) -> Attempt {
     Ok(datasource.close().await?)
 }
 
+/// A statement that outlives its first cancel is cancelled again.
+pub(crate) async fn a_lost_cancel_is_sent_again(stage: &Stage) -> Attempt {
+    let made = "CREATE FUNCTION outlive() RETURNS bigint LANGUAGE plpgsql AS $$ \
+                BEGIN PERFORM pg_sleep(60); RETURN 1; \
+                EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(60); RETURN 2; END $$";
+    stage.prepare(made).await;
+    let datasource = stage.connect(&[]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%outlive()%' AND pid <> pg_backend_pid()";
+    let asked = tokio::spawn({
+        let datasource = Arc::clone(&datasource);
+        async move { rows(&datasource, "SELECT outlive() AS a").await.map(drop) }
+    });
+    let sleeps = format!("{busy} AND wait_event = 'PgSleep'");
+    while stage.counted(&sleeps).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asked.abort();
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(3), "it works after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(datasource.close().await?)
+}
+
 /// Questions to catalogs, and the columns of a statement, whose caller leaves are cancelled, also
 /// behind the proxy, where the server does not look whether its client is there.
 pub(crate) async fn abandoned_questions_are_cancelled(stage: &Stage) -> Attempt {

@@ -87,6 +87,7 @@ fn main() -> std::process::ExitCode {
         ends::many_queries_on_few_connections,
         ends::cancelled_within_a_second,
         ends::a_busy_side_delays_no_cancel,
+        ends::a_lost_cancel_is_sent_again,
         ends::abandoned_questions_are_cancelled,
         ends::a_stream_that_nobody_looks_at_is_ended,
         ends::a_task_that_is_gone_is_an_error,
