@@ -118,6 +118,7 @@ fn main() -> std::process::ExitCode {
         logins::a_cluster_gives_out_logins,
         logins::logins_are_renewed,
         logins::a_refused_login_is_asked_for_once,
+        logins::a_silent_service_is_told,
         logins::a_vast_answer_is_refused,
         logins::a_rotated_password,
         logins::sections_are_checked,
