@@ -92,6 +92,10 @@ async fn what_a_killed_program_leaves_behind() {
     for source in ["limited", "told", "unlimited"] {
         assert!(stage.works(source).await, "{source}: it was not its limit that ended it");
     }
+    // Meanwhile: who waits in vain is told for whom.
+    let late = stage.place.run(&["query", "--on", "pg", SLOW, "--timeout", "1s"]);
+    assert_eq!(late.code, Some(8), "{late}");
+    assert!(late.stderr.starts_with("error: pg: "), "{late}");
     stage.until("limited", false, LIMIT + SLACK).await;
     stage.until("told", false, LIMIT + SLACK).await;
     assert!(stage.works("unlimited").await, "nothing should have ended it");

@@ -11,7 +11,7 @@ use orbit_core::{
     ListTables, ListTablesCapability, PartitionCapability, PartitionRead, PartitionSet,
     PartitionSource, Partitions, PredicateCapability, Query, QueryCapability, Result,
     SqlCapability, SqlDatasource, SqlDialect, SqlForms, StatementCapability, TableDescription,
-    TablePage, TableStatistics, Target, Wake,
+    TableEntry, TablePage, TableStatistics, Target, Wake,
 };
 use orbit_sql::{CatalogCache, Pool, Scope};
 use tokio::sync::Semaphore;
@@ -63,6 +63,8 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a catalog's answer may be told to those who may not wake the warehouse.
 const CATALOG_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// What a table or a column takes beside its texts.
+const ENTRY_BYTES: usize = 128;
 
 /// A connected server.
 pub(crate) struct RedshiftDatasource {
@@ -112,8 +114,8 @@ impl RedshiftDatasource {
             shared: Arc::new(shared),
             dialect,
             scope: if serverless { Scope::MayWake } else { Scope::AlwaysUp },
-            pages: CatalogCache::new(CATALOG_KEPT),
-            descriptions: CatalogCache::new(CATALOG_KEPT),
+            pages: CatalogCache::new(CATALOG_KEPT, page_bytes),
+            descriptions: CatalogCache::new(CATALOG_KEPT, description_bytes),
         }
     }
 
@@ -299,6 +301,21 @@ impl SqlDatasource for RedshiftDatasource {
         let shared = &self.shared;
         cx.run(shared.works.cancel_by_id(&shared.side, statement_id)).await
     }
+}
+
+/// About how many bytes a page of a listing holds.
+fn page_bytes(page: &TablePage) -> usize {
+    let texts = |table: &TableEntry| table.name.parts().iter().map(String::len).sum::<usize>();
+    page.tables.iter().map(|table| ENTRY_BYTES + texts(table)).sum()
+}
+
+/// About how many bytes a description holds: the schema has the names and types once more.
+fn description_bytes(description: &TableDescription) -> usize {
+    let texts = |column: &ColumnDescription| {
+        let comment = column.comment.as_ref().map_or(0, String::len);
+        2 * (column.name.len() + column.source_type.len()) + comment
+    };
+    description.columns.iter().map(|column| 2 * ENTRY_BYTES + texts(column)).sum()
 }
 
 fn description(columns: &[SourceColumn], statistics: TableStatistics) -> TableDescription {

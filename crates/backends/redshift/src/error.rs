@@ -50,6 +50,10 @@ fn of_server(code: &str, message: &str, hint: Option<&str>) -> Error {
         ("25006", _) => error.with_hint("the statement writes; say so, where writes are allowed"),
         (_, Some(hint)) => error.with_hint(spoken(hint)),
         ("28P01" | "28000", None) => error.with_hint("check user name and password"),
+        // Redshift has one sentence for all that ends a statement.
+        ("57014", None) if message.contains("on user's request") => error.with_hint(
+            "a limit of time ends it so too: see `statement_timeout_ms` and the rules of its queue",
+        ),
         _ => error,
     }
 }
@@ -110,6 +114,7 @@ mod tests {
             ("42703", "column \"a\" does not exist", Some("Perhaps you meant \"b\".")),
             ("57014", "canceling statement due to statement timeout", None),
             ("57014", "canceling statement due to user request", None),
+            ("57014", "Query (4777555) cancelled on user's request", None),
             ("57P01", "terminating connection due to administrator command", None),
             ("53300", "sorry, too many clients already", None),
             ("40001", "could not serialize access", None),
@@ -125,6 +130,7 @@ mod tests {
         query_invalid, Never: column "a" does not exist (code: 42703); perhaps you meant "b"
         timeout, Never: canceling statement due to statement timeout (code: 57014)
         cancelled, Never: canceling statement due to user request (code: 57014)
+        cancelled, Never: query (4777555) cancelled on user's request (code: 57014); a limit of time ends it so too: see `statement_timeout_ms` and the rules of its queue
         unavailable, After(0ns): terminating connection due to administrator command (code: 57P01)
         unavailable, After(0ns): sorry, too many clients already (code: 53300)
         conflict, After(0ns): could not serialize access (code: 40001)

@@ -16,8 +16,9 @@ use tokio::sync::Mutex;
 
 use crate::session::{Login, Logins};
 
-/// How long the service may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the service may take: less than a connection may by default, so that it is told
+/// which of the two was silent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// A login is renewed so long before it runs out.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 /// The version of the interface of provisioned clusters.
@@ -235,7 +236,7 @@ impl IamLogins {
     /// A new login, and until when it is given out.
     async fn ask(&self) -> Result<(Login, Instant)> {
         let (begun, now) = (Instant::now(), SystemTime::now());
-        let cx = Context::builder().timeout(ANSWER_TIMEOUT).build();
+        let cx = Context::builder().build();
         let call = self.iam.call(&self.database);
         let answer = call.send(&cx, &self.config, ANSWER_TIMEOUT).await.map_err(explained)?;
         let (login, expires) = match self.iam.workgroup {

@@ -39,6 +39,9 @@ const BATCHES_AHEAD: usize = 2;
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// How long a cancelled statement may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// A cancel that came before its statement was begun, or that a procedure caught, is lost, and
+/// is sent again after this.
+const CANCEL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What has to be done with the session when the statement has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,17 +317,22 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
 /// Cancels the statement and reads on until it has ended.
 async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
     let stopped = async {
-        if !shared.works.stop(&shared.side, work).await {
-            return;
-        }
-        // An error ends it, and so does the end itself.
-        match rows {
-            Rows::Text(rows) => while let Some(Ok(_)) = rows.next().await {},
-            Rows::Copy(rows, _) => while let Some(Ok(_)) = rows.next().await {},
+        while shared.works.stop(&shared.side, work).await {
+            if timeout(CANCEL_AGAIN_AFTER, drain(rows)).await.is_ok() {
+                return;
+            }
         }
     };
     if timeout(END_TIMEOUT, stopped).await.is_err() {
         tracing::warn!("a cancelled statement did not end in time; its connection is closed");
+    }
+}
+
+/// Reads on to the end; an error is one too.
+async fn drain(rows: &mut Rows<'_>) {
+    match rows {
+        Rows::Text(rows) => while let Some(Ok(_)) = rows.next().await {},
+        Rows::Copy(rows, _) => while let Some(Ok(_)) = rows.next().await {},
     }
 }
 

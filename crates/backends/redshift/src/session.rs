@@ -154,11 +154,12 @@ impl Connector {
                 }
             }
             // The interval makes a server that knows it see that a client is gone while a
-            // statement runs.
+            // statement runs. On systems that cannot tell, it takes no value but zero.
             Server::Postgresql => sql.push_str(
                 "SET standard_conforming_strings TO on;SET bytea_output TO hex;\
                  SET IntervalStyle TO postgres;SELECT set_config(name, '2000', false) \
-                 FROM pg_settings WHERE name = 'client_connection_check_interval';",
+                 FROM pg_settings WHERE name = 'client_connection_check_interval' \
+                 AND version() LIKE '%linux%';",
             ),
         }
         Ok(sql)

@@ -2,19 +2,20 @@
 //!
 //! The driver keeps the key of the protocol's own cancel request to itself, so a statement is
 //! cancelled by its process from a connection outside of the pool, which is there also when all
-//! others are lent.
+//! others are lent. Where that one is busy or silent, a cancel opens one of its own.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::future::{FutureExt, TryFutureExt, select_ok};
 use orbit_core::{Context, Error, ErrorKind, Event, Result};
 use orbit_sql::{Lease, Pool};
 use sqlx::postgres::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::scan::discard;
 use crate::session::{Connector, Session, TextRow, ask};
@@ -22,6 +23,8 @@ use crate::shared::Shared;
 
 /// How long a question on the side may take.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a cancel waits for the reserved connection alone: it has to be felt within a second.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The reserved connection: it cancels, and answers small questions while rows stream.
 pub(crate) struct Side {
@@ -45,20 +48,32 @@ impl Side {
             *kept = Some(session);
             return Ok(answer);
         }
-        let fresh = async {
+        let (session, answer) = self.ask_apart(sql).await?;
+        *kept = Some(session);
+        Ok(answer)
+    }
+
+    /// A small answer over a connection that is opened for it.
+    async fn ask_apart(&self, sql: &str) -> Result<(Session, Vec<TextRow>)> {
+        let asked = async {
             let mut session = self.pool.open().await?;
             let answer = ask(&mut session.connection, sql.to_owned()).await?;
             Ok((session, answer))
         };
         let late = || Error::new(ErrorKind::Unavailable, "the server does not answer");
-        let (session, answer) =
-            timeout(SIDE_TIMEOUT, fresh).await.unwrap_or_else(|_| Err(late()))?;
-        *kept = Some(session);
-        Ok(answer)
+        timeout(SIDE_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// Has a process stop what it does. Whoever uses the reserved connection may be waiting for
+    /// a silent server, so that another one is tried beside it after a while.
     async fn cancel(&self, process: i32) -> Result<()> {
-        self.ask(&format!("SELECT pg_cancel_backend({process})")).await.map(drop)
+        let sql = format!("SELECT pg_cancel_backend({process})");
+        let reserved = self.ask(&sql).map_ok(drop);
+        let apart = async {
+            sleep(CANCEL_PATIENCE).await;
+            self.ask_apart(&sql).await.map(drop)
+        };
+        select_ok([reserved.boxed(), apart.boxed()]).await.map(drop)
     }
 
     /// Closes it.

@@ -33,6 +33,11 @@ pub(crate) fn run(global: &Global, args: QueryArgs) -> Result<()> {
 async fn answer(session: Session, args: QueryArgs, sql: String, style: Style) -> Result<()> {
     let (cx, progress) = session.begin(args.limits.timeout);
     let target = Target::of(&session, &cx, &args).await?;
+    // What ends the wait for one source alone bears its name.
+    let cx = match &args.on {
+        Some(name) => cx.for_datasource(name.as_str()),
+        None => cx,
+    };
     // Rows that stream to the same terminal would mix with the line.
     let streams_to_terminal = target.is_terminal() && style.format != Format::Table;
     if !streams_to_terminal && args.show.0.is_some() {

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// Entries at most; the oldest goes first.
 const ENTRIES_MAX: usize = 1000;
+/// Bytes of all answers at most, as they are told to the cache; the oldest goes first.
+const BYTES_MAX: usize = 32 << 20;
 
 /// Whether asking the source may start it, and cost money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +26,22 @@ pub enum Scope {
 #[derive(Debug)]
 pub struct CatalogCache<K, V> {
     kept_for: Duration,
-    answers: Mutex<HashMap<(String, K), (Instant, V)>>,
+    bytes: fn(&V) -> usize,
+    answers: Mutex<HashMap<(String, K), Kept<V>>>,
+}
+
+#[derive(Debug)]
+struct Kept<V> {
+    at: Instant,
+    bytes: usize,
+    answer: V,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> CatalogCache<K, V> {
-    /// An empty cache that keeps each answer for so long.
-    pub fn new(kept_for: Duration) -> Self {
-        Self { kept_for, answers: Mutex::default() }
+    /// An empty cache that keeps each answer for so long; `bytes` tells about how many one
+    /// holds.
+    pub fn new(kept_for: Duration, bytes: fn(&V) -> usize) -> Self {
+        Self { kept_for, bytes, answers: Mutex::default() }
     }
 
     /// The answer of `ask`, which is kept; where the source may not be woken, what is kept.
@@ -61,17 +72,24 @@ impl<K: Eq + Hash + Clone, V: Clone> CatalogCache<K, V> {
 
     fn kept(&self, key: &(String, K)) -> Option<V> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, answer) = answers.get(key)?;
-        (at.elapsed() < self.kept_for).then(|| answer.clone())
+        let kept = answers.get(key)?;
+        (kept.at.elapsed() < self.kept_for).then(|| kept.answer.clone())
     }
 
     fn keep(&self, key: (String, K), answer: V) {
+        let bytes = (self.bytes)(&answer);
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= ENTRIES_MAX {
-            let oldest = answers.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
-            oldest.and_then(|key| answers.remove(&key));
+        answers.remove(&key);
+        if bytes > BYTES_MAX {
+            return;
         }
-        answers.insert(key, (Instant::now(), answer));
+        let mut held = bytes + answers.values().map(|kept| kept.bytes).sum::<usize>();
+        while answers.len() >= ENTRIES_MAX || held > BYTES_MAX {
+            let oldest = answers.iter().min_by_key(|(_, kept)| kept.at).map(|(key, _)| key.clone());
+            let Some(gone) = oldest.and_then(|key| answers.remove(&key)) else { break };
+            held -= gone.bytes;
+        }
+        answers.insert(key, Kept { at: Instant::now(), bytes, answer });
     }
 }
 
@@ -81,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_waking_only_what_is_kept() {
-        let cache = CatalogCache::new(Duration::from_secs(60));
+        let cache = CatalogCache::new(Duration::from_secs(60), |_| 1);
         let (awake, asleep) =
             (Context::builder().build(), Context::builder().wake(Wake::Forbidden).build());
         let ask = |cx: &Context, value: u8| {
@@ -97,5 +115,25 @@ mod tests {
         assert_eq!(ask(&asleep, 5).await.unwrap_err().kind(), ErrorKind::Unavailable);
         let up = cache.answer(&asleep, Scope::AlwaysUp, "t", async { Ok(6) }).await;
         assert_eq!(up.unwrap(), 6);
+    }
+
+    /// What is too much for all goes unkept, and what is new puts out what is old.
+    #[tokio::test(start_paused = true)]
+    async fn answers_have_so_many_bytes_at_most() {
+        let cache = CatalogCache::new(Duration::from_secs(60), |bytes: &usize| *bytes);
+        let (awake, asleep) =
+            (Context::builder().build(), Context::builder().wake(Wake::Forbidden).build());
+        let (half, vast) = (BYTES_MAX / 2, BYTES_MAX + 1);
+        for (question, bytes) in [("a", half), ("b", half), ("c", 1), ("b", 1), ("c", vast)] {
+            let answer = cache.answer(&awake, Scope::MayWake, question, async { Ok(bytes) }).await;
+            assert_eq!(answer.unwrap(), bytes, "it is answered, kept or not");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let mut kept = Vec::new();
+        for question in ["a", "b", "c"] {
+            let answer = cache.answer(&asleep, Scope::MayWake, question, async { Ok(0) }).await;
+            kept.push(answer.ok());
+        }
+        assert_eq!(kept, [None, Some(1), None]);
     }
 }

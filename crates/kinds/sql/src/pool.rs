@@ -114,6 +114,7 @@ impl<C: Connect> Pool<C> {
                 if let Some(idle) = self.still_good(idle).await {
                     return Ok(self.lease(cx, idle.connection, idle.opened, permit));
                 }
+                self.0.close_unchecked();
             }
             let connection = self.open().await?;
             Ok(self.lease(cx, connection, Instant::now(), permit))
@@ -155,8 +156,8 @@ impl<C: Connect> Pool<C> {
             Ok(Err(_)) => Err(closed()),
             Err(_) => {
                 let message = format!("no connection came free within {waited:?}");
-                Err(Error::new(ErrorKind::ResourceExhausted, message)
-                    .with_retry(Retry::After(Duration::ZERO)))
+                // The whole limit was spent here: asking again would multiply it.
+                Err(Error::new(ErrorKind::ResourceExhausted, message).with_retry(Retry::Exhausted))
             }
         }
     }
@@ -214,6 +215,12 @@ impl<C: Connect> Shared<C> {
         idle.retain(|i| {
             i.since.elapsed() < limits.idle_timeout && i.opened.elapsed() < limits.lifetime_max
         });
+    }
+
+    /// Closes those that would have to be looked at before they are lent. One of them did not
+    /// answer, and looking at each might take as long again.
+    fn close_unchecked(&self) {
+        self.idle().retain(|i| i.since.elapsed() < self.limits.check_after);
     }
 
     /// Closes what has been idle for too long while nobody asks, until nothing is idle.
@@ -328,6 +335,7 @@ mod tests {
     struct Counting {
         opened: AtomicUsize,
         refuses_check: bool,
+        is_silent: bool,
     }
 
     #[async_trait]
@@ -339,6 +347,9 @@ mod tests {
         }
 
         async fn check(&self, _: &mut usize) -> Result<()> {
+            if self.is_silent {
+                return std::future::pending().await;
+            }
             if self.refuses_check { Err(closed()) } else { Ok(()) }
         }
 
@@ -388,6 +399,7 @@ mod tests {
              `connection_pool_size` above the tables and parts that are read at once, or ask for \
              less at once"
         );
+        assert_eq!(error.retry(), Retry::Exhausted, "it would wait as long once more");
         let error = pool.acquire(&one.within(Duration::from_secs(1))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains("`connection_pool_size`"), "{error}");
@@ -407,6 +419,20 @@ mod tests {
         pool.acquire(&cx()).await.unwrap().give_back();
         tokio::time::sleep(Duration::from_secs(11)).await;
         assert_eq!(*pool.acquire(&cx()).await.unwrap().get().unwrap(), 2, "it did not answer");
+    }
+
+    /// A server that falls silent is waited for once, however many connections were idle.
+    #[tokio::test(start_paused = true)]
+    async fn silent_ones_are_waited_for_once() {
+        let connect = Counting { is_silent: true, ..Counting::default() };
+        let pool = Pool::new(connect, LIMITS);
+        let (a, b) = (pool.acquire(&cx()).await.unwrap(), pool.acquire(&cx()).await.unwrap());
+        a.give_back();
+        b.give_back();
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let begun = Instant::now();
+        assert_eq!(*pool.acquire(&cx()).await.unwrap().get().unwrap(), 2, "a new one");
+        assert!(begun.elapsed() < CARE_TIMEOUT * 2, "it took {:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

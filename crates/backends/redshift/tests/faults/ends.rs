@@ -104,6 +104,74 @@ pub(crate) async fn cancelled_within_a_second(stage: &Stage) -> Attempt {
     Ok(datasource.close().await?)
 }
 
+/// A cancel does not wait for a question that has the reserved connection for seconds.
+pub(crate) async fn a_busy_side_delays_no_cancel(stage: &Stage) -> Attempt {
+    let made = "CREATE TABLE weighed AS SELECT i::numeric(12, 2) AS weight \
+                FROM generate_series(1, 20) AS i";
+    stage.prepare(made).await;
+    let slow = |sql: &str| {
+        let asks = sql.contains("(a.attrelid = ");
+        asks.then(|| format!("SELECT q.* FROM pg_sleep(30), ({sql}) AS q"))
+    };
+    let proxy = RedshiftWire::start_with(stage.server.port(), slow).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let begin = |text: &'static str| {
+        let datasource = Arc::clone(&datasource);
+        tokio::spawn(async move { rows(&datasource, text).await.map(drop) })
+    };
+    let busy = |mark: &str| {
+        format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{mark}%' \
+             AND pid <> pg_backend_pid()"
+        )
+    };
+    let (side, statement) = (busy("pg_sleep(30), ("), busy("stop-me-meanwhile"));
+    let asking = begin("SELECT weight FROM weighed");
+    while stage.counted(&side).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = begin("SELECT pg_sleep(600), 'stop-me-meanwhile'");
+    while stage.counted(&statement).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ensure!(!asking.is_finished(), "the reserved connection is free again");
+    asked.abort();
+    let begun = Instant::now();
+    while stage.counted(&statement).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(1), "it works after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asking.abort();
+    Ok(datasource.close().await?)
+}
+
+/// A statement that outlives its first cancel is cancelled again.
+pub(crate) async fn a_lost_cancel_is_sent_again(stage: &Stage) -> Attempt {
+    let made = "CREATE FUNCTION outlive() RETURNS bigint LANGUAGE plpgsql AS $$ \
+                BEGIN PERFORM pg_sleep(60); RETURN 1; \
+                EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(60); RETURN 2; END $$";
+    stage.prepare(made).await;
+    let datasource = stage.connect(&[]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%outlive()%' AND pid <> pg_backend_pid()";
+    let asked = tokio::spawn({
+        let datasource = Arc::clone(&datasource);
+        async move { rows(&datasource, "SELECT outlive() AS a").await.map(drop) }
+    });
+    let sleeps = format!("{busy} AND wait_event = 'PgSleep'");
+    while stage.counted(&sleeps).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asked.abort();
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(3), "it works after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(datasource.close().await?)
+}
+
 /// Questions to catalogs, and the columns of a statement, whose caller leaves are cancelled, also
 /// behind the proxy, where the server does not look whether its client is there.
 pub(crate) async fn abandoned_questions_are_cancelled(stage: &Stage) -> Attempt {

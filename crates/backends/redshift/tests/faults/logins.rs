@@ -204,6 +204,16 @@ pub(crate) async fn a_refused_login_is_asked_for_once(stage: &Arc<Stage>) -> Att
     Ok(())
 }
 
+/// It is the service that is told, and not the server behind it, whose own limit comes later.
+pub(crate) async fn a_silent_service_is_told(stage: &Arc<Stage>) -> Attempt {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let iam = [("workgroup", "wg"), ("endpoint_url", endpoint.as_str())];
+    let told = by_iam(stage, &iam, "1").await.err().map_or_else(String::new, |e| e.to_string());
+    ensure!(told.contains("the service did not answer in time"), "it is told as {told:?}");
+    Ok(())
+}
+
 /// An answer is not read without an end, whatever it says.
 pub(crate) async fn a_vast_answer_is_refused(stage: &Arc<Stage>) -> Attempt {
     let login = format!("{{\"dbUser\": \"{}\", \"dbPassword\": \"x\"}}", stage.server.user());
