@@ -25,6 +25,9 @@ use crate::session::{Lane, Session};
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Larger answers are not parsed on a worker of the runtime.
 const PARSE_BYTES_MAX: usize = 256 << 10;
+/// The service holds a request for a statement's answer for up to this, beside the time that the
+/// request itself takes.
+const HELD: Duration = Duration::from_secs(45);
 /// How long a cancel may take.
 pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a request may find its session ended: once expired, once gone.
@@ -53,6 +56,8 @@ pub(crate) struct Request {
     pub repeat: Repeat,
     /// It stops work that others wait for.
     pub urgent: bool,
+    /// The service may hold it while a statement runs.
+    pub held: bool,
 }
 
 impl Request {
@@ -65,6 +70,7 @@ impl Request {
             body: body.to_string().into(),
             repeat,
             urgent: false,
+            held: false,
         }
     }
 
@@ -73,7 +79,7 @@ impl Request {
         Self { urgent: true, ..Self::post(path, body, Repeat::Always) }
     }
 
-    /// A request that only asks.
+    /// A request that asks for a statement's answer.
     pub(crate) fn get(path: &str) -> Self {
         Self {
             method: Method::GET,
@@ -82,6 +88,7 @@ impl Request {
             body: Bytes::new(),
             repeat: Repeat::Always,
             urgent: false,
+            held: true,
         }
     }
 }
@@ -210,6 +217,7 @@ impl Api {
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
+        let timeout = Duration::from_secs(self.config.api_timeout);
         Ok(Call {
             method: request.method.clone(),
             url,
@@ -218,7 +226,7 @@ impl Api {
             repeat: request.repeat,
             repeat_parameter: Some("retryCount"),
             urgent: request.urgent,
-            timeout: Duration::from_secs(self.config.api_timeout),
+            timeout: if request.held { timeout.saturating_add(HELD) } else { timeout },
             answer_bytes_max: ANSWER_BYTES_MAX,
         })
     }

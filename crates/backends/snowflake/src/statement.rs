@@ -148,6 +148,7 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
         body: body.into(),
         repeat: Repeat::WhenRefused,
         urgent: false,
+        held: true,
     })
 }
 

@@ -350,6 +350,21 @@ async fn long_statements_are_asked_for_and_told() {
 }
 
 #[tokio::test]
+async fn requests_that_the_service_holds_are_waited_for() {
+    let stage = Stage::with(&[("api_timeout", "1".to_owned())]).await;
+    stage.responder.answer(SELECT, pieces(3, &[]));
+    stage.responder.fault(|request, before| {
+        let data = json!({ "queryId": "01-0", "getResultUrl": "/queries/01-0/result" });
+        let body = json!({ "data": data, "code": "333333", "success": true });
+        let held = request.route().starts_with("/queries/") && before == 0;
+        held.then(|| HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(1500)))
+    });
+    assert_eq!(stage.ids().await.unwrap().len(), 3);
+    let requests = stage.responder.seen().requests;
+    assert!(!requests.iter().any(|line| line.contains("retryCount")), "{requests:?}");
+}
+
+#[tokio::test]
 async fn a_statement_is_cancelled_by_its_id() {
     let stage = Stage::new().await;
     let cx = Context::builder().build();
