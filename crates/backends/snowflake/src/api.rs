@@ -1,5 +1,6 @@
 //! Requests to the service, each under a session that is renewed when it must be.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -141,7 +142,7 @@ impl Api {
     /// # Errors
     /// `Unauthenticated` when the service refuses the new session too; those of sending.
     pub(crate) async fn ask<T: DeserializeOwned + Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         cx: &Context,
         lane: &Lane,
         request: &Request,

@@ -256,7 +256,7 @@ async fn cancel_request(
 ///
 /// # Errors
 /// Those of sending.
-pub(crate) async fn cancel(cx: &Context, api: &Api, lane: &Lane, id: &str) -> Result<()> {
+pub(crate) async fn cancel(cx: &Context, api: &Arc<Api>, lane: &Lane, id: &str) -> Result<()> {
     let Ok(id) = checked_id(id) else { return Ok(()) };
     let path = format!("/queries/{id}/abort-request");
     let request = Request::abort(&path, &json!({}));

@@ -13,10 +13,10 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::scripted::{SELECT, Stage, pieces};
+use common::scripted::{SELECT, Stage, connect, pieces};
 use futures::StreamExt;
 use orbit_core::{Context, Effect, ErrorKind, Query, Reporter, Tally};
-use orbit_testkit::responders::Answer;
+use orbit_testkit::responders::{Answer, Snowflake};
 use orbit_testkit::servers::{HttpAnswer, HttpRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +124,34 @@ fn request_id(stage: &Stage) -> String {
     let seen = stage.responder.seen();
     let line = seen.requests.iter().find(|r| r.contains("query-request")).expect("it was sent");
     line.split("requestId=").nth(1).expect("it has an id")[..36].to_owned()
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_while_signing_in() {
+    let responder = Snowflake::start().await.unwrap();
+    responder.fault(|request, _| {
+        let data = json!({ "token": "session-canary-0", "masterToken": "master-canary" });
+        let body = json!({ "data": data, "code": null, "success": true });
+        let reply = HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(300));
+        request.route().ends_with("login-request").then_some(reply)
+    });
+    let asked = async {
+        while responder.seen().count("/session/v1/login-request") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let own = [("password", "password-canary".to_owned())];
+    tokio::select! {
+        connected = connect(responder.port(), &own) => panic!("{connected:?}"),
+        () = asked => {}
+    }
+    for _ in 0..500 {
+        if responder.seen().logouts == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the session was not ended within 5 s");
 }
 
 #[tokio::test]
