@@ -151,18 +151,13 @@ impl Api {
         for _ in 0..RENEWALS_MAX {
             let call = self.call(request, Some(&session.value.token))?;
             let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
-            let code = envelope.code();
-            let expired = code == SESSION_EXPIRED;
-            let gone = SESSION_GONE.contains(&code.as_str())
-                || (status == StatusCode::UNAUTHORIZED && !expired);
-            if !expired && !gone {
-                return Ok(envelope);
-            }
+            let Some(refusal) = Refusal::of(status, &envelope.code()) else { return Ok(envelope) };
+            let expired = refusal == Refusal::Expired;
             session = Box::pin(lane.renewed(cx, self, &session, expired)).await?;
         }
         let call = self.call(request, Some(&session.value.token))?;
         let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
-        if status == StatusCode::UNAUTHORIZED || envelope.code() == SESSION_EXPIRED {
+        if Refusal::of(status, &envelope.code()).is_some() {
             let message = "the service refuses one new session after the other";
             return Err(Error::new(ErrorKind::Unauthenticated, message)
                 .with_vendor_code(envelope.code())
@@ -241,6 +236,25 @@ impl Api {
                 ErrorKind::DataInvalid,
                 "the service's answer leads to another host, which is not followed",
             )),
+        }
+    }
+}
+
+/// Why a request was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// The session's token ran out.
+    Expired,
+    /// The session is gone.
+    Gone,
+}
+
+impl Refusal {
+    fn of(status: StatusCode, code: &str) -> Option<Self> {
+        match code {
+            SESSION_EXPIRED => Some(Self::Expired),
+            code if SESSION_GONE.contains(&code) => Some(Self::Gone),
+            _ => (status == StatusCode::UNAUTHORIZED).then_some(Self::Gone),
         }
     }
 }

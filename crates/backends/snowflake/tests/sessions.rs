@@ -81,20 +81,24 @@ async fn a_session_that_expires_while_a_statement_runs() {
 
 #[tokio::test]
 async fn a_session_that_is_revoked_while_a_statement_runs() {
-    for (revoked, ends_well) in [(1, true), (usize::MAX, false)] {
+    let cases = [(401, 1, true), (401, usize::MAX, false), (200, usize::MAX, false)];
+    for (status, revoked, ends_well) in cases {
         let stage = Stage::new().await;
         stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[5]) });
         stage.responder.fault(move |request, before| {
             let body = json!({ "data": null, "code": "390111", "message": "x", "success": false });
             let asked = request.route() == "/queries/01-0/result" && before < revoked;
-            asked.then(|| HttpAnswer::new(401, body.to_string()))
+            asked.then(|| HttpAnswer::new(status, body.to_string()))
         });
         let answered = stage.ids().await;
         let seen = stage.responder.seen();
         assert_eq!(seen.statements.len(), 1, "it is not sent again");
         match ends_well {
             true => assert_eq!((answered.unwrap().len(), seen.logins.len()), (8, 2)),
-            false => assert_eq!(answered.unwrap_err().kind(), ErrorKind::Unauthenticated),
+            false => {
+                assert_eq!(answered.unwrap_err().kind(), ErrorKind::Unauthenticated);
+                assert_eq!(aborted(&stage).await, [request_id(&stage)], "it may still run");
+            }
         }
     }
 }
