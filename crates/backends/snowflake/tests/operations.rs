@@ -180,12 +180,26 @@ async fn a_write_that_nobody_answers_is_unknown() {
     });
     let cases = [
         ("DELETE FROM t", Effect::Write, Some(WriteEffect::Unknown)),
+        ("CREATE TABLE t AS SELECT 1", Effect::Write, Some(WriteEffect::Unknown)),
         (SELECT, Effect::Unknown, Some(WriteEffect::Unknown)),
         (SELECT, Effect::Read, None),
     ];
     for (text, effect, left) in cases {
         let error = stage.sql().query(&cx(), Query::statement(text, effect)).await.unwrap_err();
         assert_eq!((error.kind(), error.write_effect()), (ErrorKind::Unavailable, left), "{text}");
+    }
+    assert_eq!(stage.responder.seen().count("/queries/v1/query-request"), 4, "each is sent once");
+}
+
+#[tokio::test]
+async fn how_far_a_script_came_that_failed_is_unknown() {
+    let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+    let failure = Some(("002003".to_owned(), "no such table".to_owned()));
+    stage.responder.answer("UPDATE*", Answer { failure, ..Answer::default() });
+    for (text, left) in [(SCRIPT, Some(WriteEffect::Unknown)), ("UPDATE t SET x = 1", None)] {
+        let query = Query::statement(text, Effect::Write);
+        let error = stage.sql().query(&cx(), query).await.unwrap_err();
+        assert_eq!((error.kind(), error.write_effect()), (ErrorKind::NotFound, left), "{error}");
     }
 }
 
