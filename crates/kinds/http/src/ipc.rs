@@ -21,6 +21,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const RESERVE_BYTES_MAX: usize = 64 << 20;
 /// What the compressed buffers of one stream may ask for together.
 const ASKED_BYTES_MAX: u64 = 4 << 30;
+/// A batch has no more rows: where its values take no bytes, nothing else bounds what it tells.
+const ROWS_MAX: i64 = 1 << 31;
 
 /// One IPC stream.
 #[derive(Debug, Clone)]
@@ -61,8 +63,9 @@ fn told_length(gzip: &[u8]) -> usize {
 ///
 /// # Errors
 /// `DataInvalid` for what is no such stream, or one that ends within a message;
-/// `ResourceExhausted` when its compressed buffers ask for too much memory. A stream that was
-/// cut between two messages cannot be told from a whole one: count the rows.
+/// `ResourceExhausted` when its compressed buffers ask for too much memory, or a batch has too
+/// many rows. A stream that was cut between two messages cannot be told from a whole one: count
+/// the rows.
 pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
     let mut rest = Buffer::from(bytes);
     let mut decoded = Decoded { schema: None, batches: Vec::new() };
@@ -97,8 +100,13 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
     Ok(decoded)
 }
 
-/// `asked`, and the bytes that are taken for the compressed buffers of a message.
+/// `asked`, and the bytes that are taken for the compressed buffers of a message, whose rows are
+/// not too many.
 fn with_asked(asked: u64, batch: arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<u64> {
+    if !(0..=ROWS_MAX).contains(&batch.length()) {
+        return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
+            .with_context("limit_rows", ROWS_MAX.to_string()));
+    }
     let Some(compression) = batch.compression() else { return Ok(asked) };
     let is_lz4 = compression.codec() == CompressionType::LZ4_FRAME;
     let buffers = batch.buffers().into_iter().flatten();
@@ -186,7 +194,7 @@ pub async fn off_the_workers<T: Send + 'static>(
 mod tests {
     use std::io::Write;
 
-    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_array::{ArrayRef, Int64Array, NullArray};
     use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 
     use super::*;
@@ -256,6 +264,27 @@ mod tests {
         assert_eq!(decoded.batches[0].column(0), batch.column(0));
         let at = place(&bytes, 8000);
         bytes[at..at + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());
+        let error = decode_ipc(bytes.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    }
+
+    #[test]
+    fn nulls_without_a_type_are_not_more_than_a_batch_may_have() {
+        let (rows, told) = (1_234_567_usize, 1_i64 << 40);
+        let nulls: ArrayRef = Arc::new(NullArray::new(rows));
+        let batch = RecordBatch::try_from_iter([("null", nulls)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        let decoded = decode_ipc(bytes.clone().into()).unwrap();
+        assert_eq!(decoded.batches[0].num_rows(), rows);
+        for at in 0..bytes.len() - 8 {
+            if bytes[at..at + 8] == (rows as i64).to_le_bytes() {
+                bytes[at..at + 8].copy_from_slice(&told.to_le_bytes());
+            }
+        }
         let error = decode_ipc(bytes.into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
     }
