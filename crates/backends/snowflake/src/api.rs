@@ -271,7 +271,7 @@ fn authorization(token: &Secret) -> Result<HeaderValue> {
 impl Session {
     /// Tells the service that the session is no longer needed.
     pub(crate) async fn end(&self, cx: &Context, api: &Api) {
-        let mut request = Request::post("/session", &serde_json::json!({}), Repeat::Never);
+        let mut request = Request::post("/session", &serde_json::json!({}), Repeat::Always);
         request.parameters.push(("delete", "true".to_owned()));
         let ended = api.ask_with::<serde::de::IgnoredAny>(cx, &request, Some(&self.token)).await;
         if let Err(error) = ended {

@@ -368,6 +368,17 @@ async fn closing_waits_for_cancels_and_ends_the_session() {
 }
 
 #[tokio::test]
+async fn an_end_that_was_not_heard_is_told_again() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        let first = request.path.contains("delete=true") && !request.path.contains("retryCount");
+        first.then(|| HttpAnswer::new(502, ""))
+    });
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().logouts, 1);
+}
+
+#[tokio::test]
 async fn long_statements_are_asked_for_and_told() {
     let stage = Stage::new().await;
     stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[]) });
