@@ -136,7 +136,7 @@ async fn a_caller_who_goes_while_signing_in() {
     responder.fault(|request, _| {
         let data = json!({ "token": "session-canary-0", "masterToken": "master-canary" });
         let body = json!({ "data": data, "code": null, "success": true });
-        let reply = HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(300));
+        let reply = HttpAnswer::new(200, body.to_string()).after(Duration::from_secs(1));
         request.route().ends_with("login-request").then_some(reply)
     });
     let asked = async {
@@ -394,13 +394,13 @@ async fn long_statements_are_asked_for_and_told() {
 
 #[tokio::test]
 async fn requests_that_the_service_holds_are_waited_for() {
-    let stage = Stage::with(&[("api_timeout", "1".to_owned())]).await;
+    let stage = Stage::with(&[("api_timeout", "2".to_owned())]).await;
     stage.responder.answer(SELECT, pieces(3, &[]));
     stage.responder.fault(|request, before| {
         let data = json!({ "queryId": "01-0", "getResultUrl": "/queries/01-0/result" });
         let body = json!({ "data": data, "code": "333333", "success": true });
         let held = request.route().starts_with("/queries/") && before == 0;
-        held.then(|| HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(1500)))
+        held.then(|| HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(2500)))
     });
     assert_eq!(stage.ids().await.unwrap().len(), 3);
     let requests = stage.responder.seen().requests;
