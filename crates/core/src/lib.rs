@@ -16,6 +16,7 @@ mod dialect;
 mod error;
 mod file;
 mod operation;
+mod packed;
 mod predicate;
 mod query;
 mod render;
@@ -49,6 +50,7 @@ pub use file::{
 };
 pub use inventory;
 pub use operation::{Operation, OperationEffect};
+pub use packed::unpacked_bytes_max;
 pub use predicate::{CompareOp, Literal, Predicate};
 pub use query::{Effect, Query, SortKey, TableName, TableRef, Target, Version};
 pub use render::{Select, SqlForms};

@@ -1,5 +1,6 @@
 //! Requests to the service, each under a session that is renewed when it must be.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::session::{Lane, Session};
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Larger answers are not parsed on a worker of the runtime.
 const PARSE_BYTES_MAX: usize = 256 << 10;
+/// The service holds a request for a statement's answer for up to this, beside the time that the
+/// request itself takes.
+const HELD: Duration = Duration::from_secs(45);
 /// How long a cancel may take.
 pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a request may find its session ended: once expired, once gone.
@@ -53,6 +57,8 @@ pub(crate) struct Request {
     pub repeat: Repeat,
     /// It stops work that others wait for.
     pub urgent: bool,
+    /// The service may hold it while a statement runs.
+    pub held: bool,
 }
 
 impl Request {
@@ -65,6 +71,7 @@ impl Request {
             body: body.to_string().into(),
             repeat,
             urgent: false,
+            held: false,
         }
     }
 
@@ -73,7 +80,7 @@ impl Request {
         Self { urgent: true, ..Self::post(path, body, Repeat::Always) }
     }
 
-    /// A request that only asks.
+    /// A request that asks for a statement's answer.
     pub(crate) fn get(path: &str) -> Self {
         Self {
             method: Method::GET,
@@ -82,6 +89,7 @@ impl Request {
             body: Bytes::new(),
             repeat: Repeat::Always,
             urgent: false,
+            held: true,
         }
     }
 }
@@ -134,7 +142,7 @@ impl Api {
     /// # Errors
     /// `Unauthenticated` when the service refuses the new session too; those of sending.
     pub(crate) async fn ask<T: DeserializeOwned + Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         cx: &Context,
         lane: &Lane,
         request: &Request,
@@ -143,18 +151,13 @@ impl Api {
         for _ in 0..RENEWALS_MAX {
             let call = self.call(request, Some(&session.value.token))?;
             let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
-            let code = envelope.code();
-            let expired = code == SESSION_EXPIRED;
-            let gone = SESSION_GONE.contains(&code.as_str())
-                || (status == StatusCode::UNAUTHORIZED && !expired);
-            if !expired && !gone {
-                return Ok(envelope);
-            }
+            let Some(refusal) = Refusal::of(status, &envelope.code()) else { return Ok(envelope) };
+            let expired = refusal == Refusal::Expired;
             session = Box::pin(lane.renewed(cx, self, &session, expired)).await?;
         }
         let call = self.call(request, Some(&session.value.token))?;
         let (status, envelope) = Box::pin(self.exchange(cx, &call)).await?;
-        if status == StatusCode::UNAUTHORIZED || envelope.code() == SESSION_EXPIRED {
+        if Refusal::of(status, &envelope.code()).is_some() {
             let message = "the service refuses one new session after the other";
             return Err(Error::new(ErrorKind::Unauthenticated, message)
                 .with_vendor_code(envelope.code())
@@ -210,6 +213,7 @@ impl Api {
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, authorization(token)?);
         }
+        let timeout = Duration::from_secs(self.config.api_timeout);
         Ok(Call {
             method: request.method.clone(),
             url,
@@ -218,7 +222,7 @@ impl Api {
             repeat: request.repeat,
             repeat_parameter: Some("retryCount"),
             urgent: request.urgent,
-            timeout: Duration::from_secs(self.config.api_timeout),
+            timeout: if request.held { timeout.saturating_add(HELD) } else { timeout },
             answer_bytes_max: ANSWER_BYTES_MAX,
         })
     }
@@ -236,6 +240,25 @@ impl Api {
     }
 }
 
+/// Why a request was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// The session's token ran out.
+    Expired,
+    /// The session is gone.
+    Gone,
+}
+
+impl Refusal {
+    fn of(status: StatusCode, code: &str) -> Option<Self> {
+        match code {
+            SESSION_EXPIRED => Some(Self::Expired),
+            code if SESSION_GONE.contains(&code) => Some(Self::Gone),
+            _ => (status == StatusCode::UNAUTHORIZED).then_some(Self::Gone),
+        }
+    }
+}
+
 fn authorization(token: &Secret) -> Result<HeaderValue> {
     let text = Secret::new(format!("Snowflake Token=\"{}\"", token.expose()));
     let mut value = HeaderValue::from_str(text.expose()).map_err(|_| {
@@ -248,7 +271,7 @@ fn authorization(token: &Secret) -> Result<HeaderValue> {
 impl Session {
     /// Tells the service that the session is no longer needed.
     pub(crate) async fn end(&self, cx: &Context, api: &Api) {
-        let mut request = Request::post("/session", &serde_json::json!({}), Repeat::Never);
+        let mut request = Request::post("/session", &serde_json::json!({}), Repeat::Always);
         request.parameters.push(("delete", "true".to_owned()));
         let ended = api.ask_with::<serde::de::IgnoredAny>(cx, &request, Some(&self.token)).await;
         if let Err(error) = ended {

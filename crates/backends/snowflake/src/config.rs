@@ -53,8 +53,9 @@ pub(crate) struct SnowflakeConfig {
     /// `https`, or `http` for a server, or the end of a tunnel, on this machine.
     #[serde(default)]
     pub protocol: Protocol,
-    /// How long one request may take, in seconds. A statement may take longer: it is asked
-    /// for again and again until the query's own limit.
+    /// How long one request may take, in seconds, beside the 45 for which the service holds one
+    /// while a statement runs. A statement may take longer: it is asked for again and again until
+    /// the query's own limit.
     #[serde(default = "api_timeout")]
     pub api_timeout: u64,
     /// Requests that are under way at once.

@@ -28,12 +28,14 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// A line for each row: a value in quotes, a null as nothing.
+    /// A line for each row: a value in quotes, a null as nothing, or as `null` where nothing would
+    /// leave the line blank, which the service takes for an error.
     ///
     /// # Errors
     /// `Unsupported` for a type that has no text.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn add(&mut self, batch: &RecordBatch, null: &str) -> Result<()> {
         let columns = texts(batch)?;
+        let null = if columns.len() == 1 { null } else { "" };
         let mut line = String::new();
         for row in 0..batch.num_rows() {
             line.clear();
@@ -41,10 +43,13 @@ impl Lines {
                 if index > 0 {
                     line.push(',');
                 }
-                if let Some(text) = &column[row] {
-                    line.push('"');
-                    line.push_str(&text.replace('"', "\"\""));
-                    line.push('"');
+                match &column[row] {
+                    Some(text) => {
+                        line.push('"');
+                        line.push_str(&text.replace('"', "\"\""));
+                        line.push('"');
+                    }
+                    None => line.push_str(null),
                 }
             }
             line.push('\n');

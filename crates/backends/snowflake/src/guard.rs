@@ -59,7 +59,7 @@ pub(crate) fn keeps_session(text: &str) -> bool {
 
 /// The tokens of each statement; one that has none is none.
 fn statements(text: &str) -> Vec<Vec<Token>> {
-    let tokens: Vec<_> = Tokens { text, at: 0 }.collect();
+    let tokens: Vec<_> = Tokens { text, at: 0, in_path: false }.collect();
     let statements = tokens.split(|token| *token == Token::Symbol(';'));
     statements.filter(|statement| !statement.is_empty()).map(<[Token]>::to_vec).collect()
 }
@@ -77,6 +77,11 @@ fn first_word(statement: &[Token]) -> Option<&str> {
 }
 
 fn admit_one(statement: &[Token], effect: Effect) -> Result<()> {
+    if statement.contains(&Token::Unclear) {
+        let message = "a comment may begin within the path of a stage";
+        return Err(Error::new(ErrorKind::QueryInvalid, message)
+            .with_hint("write the path in quotes, as in '@stage/a//b'"));
+    }
     let Some(first) = first_word(statement) else {
         return Err(Error::new(ErrorKind::QueryInvalid, "there is no statement"));
     };
@@ -157,6 +162,8 @@ enum Token {
     Value,
     /// `->>`
     Flow,
+    /// What begins a comment elsewhere, in the path of a stage.
+    Unclear,
     /// Any other character.
     Symbol(char),
 }
@@ -172,9 +179,13 @@ impl Token {
 
 /// The tokens of a statement, as the service reads it: `--`, `//` and `/* */` are comments,
 /// `\` escapes in a text, `$$` opens and closes one without escapes.
+///
+/// The vendor does not say whether a comment may begin in `@stage/a//b`, which has no quotes.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
+    /// It is in such a path.
+    in_path: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -224,7 +235,13 @@ impl Iterator for Tokens<'_> {
         loop {
             let rest = self.rest();
             let first = rest.chars().next()?;
+            let comment = ["--", "//", "/*"].iter().any(|start| rest.starts_with(start));
+            self.in_path &= !(first.is_whitespace() || matches!(first, ';' | '(' | ')' | ','));
             match first {
+                _ if comment && self.in_path => {
+                    self.at += 2;
+                    return Some(Token::Unclear);
+                }
                 _ if rest.starts_with("--") || rest.starts_with("//") => self.skip_past(2, "\n"),
                 _ if rest.starts_with("/*") => self.skip_past(2, "*/"),
                 c if c.is_whitespace() => self.at += c.len_utf8(),
@@ -250,6 +267,7 @@ impl Iterator for Tokens<'_> {
                 }
                 c => {
                     self.at += c.len_utf8();
+                    self.in_path |= c == '@';
                     return Some(Token::Symbol(c));
                 }
             }
@@ -283,6 +301,10 @@ mod tests {
             "WITH a AS (SELECT x AS procedure FROM t) SELECT procedure FROM a",
             "SELECT * FROM IDENTIFIER('t') AS t",
             "SELECT * FROM IDENTIFIER(:1) JOIN (SELECT 1)",
+            "SELECT $1 FROM @db.s/a-b/c.csv (PATTERN => '.*//') -- a comment",
+            "(SELECT $1 FROM @\"a//b\".s/c)-- a comment",
+            "LIST @s/a/;// a comment",
+            "LIST '@s/a//b'",
         ] {
             assert_eq!(judged(text, Effect::Read), None, "{text}");
         }
@@ -311,6 +333,9 @@ mod tests {
             "SELECT IDENTIFIER('SYSTEM$CANCEL_QUERY')('x')",
             "SELECT IDENTIFIER(:1)('x')",
             "SELECT IDENTIFIER(('SYSTEM$' || 'CANCEL_QUERY'))('x')",
+            "LIST @s//a ->> DROP TABLE t",
+            "LIST @\"s\"/a--b",
+            "LIST @~/a/*b",
             "SELEKT 1",
             "",
             " ; ",

@@ -198,8 +198,9 @@ impl Work {
         let mut stage = Stage::create(cx, &self.connected, &self.lane, &self.table).await?;
         let (mut lines, mut sent) = (Lines::default(), 0);
         while let Some(batch) = cx.run(async { rows.next().await.transpose() }).await? {
-            let mut file = lines;
-            lines = cx.run(off_the_workers(move || file.add(&batch).map(|()| file))).await?;
+            let (mut file, null) = (lines, stage.null());
+            let added = move || file.add(&batch, &null).map(|()| file);
+            lines = cx.run(off_the_workers(added)).await?;
             if lines.bytes >= FILE_BYTES_GOAL {
                 sent += put(cx, &mut stage, std::mem::take(&mut lines)).await?;
             }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use orbit_core::{Context, Error, ErrorKind, Result, Secret, WriteEffect};
 use orbit_http::{CancelOnDrop, Cancels, Kept, Renewing, Repeat};
 use serde_json::{Value, json};
 
 use crate::api::{Api, CANCEL_TIMEOUT, Request};
+use crate::auth::Proof;
+use crate::config::SnowflakeConfig;
 use crate::error::{TOKEN_REFUSED, failure, malformed};
 use crate::protocol::{LoginData, RenewData};
 
@@ -41,6 +44,7 @@ const CLIENT: (&str, &str) = ("Go", "2.1.0");
 const CANCELS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A session at the service.
+#[derive(Clone)]
 pub(crate) struct Session {
     /// Shown with each request.
     pub token: Secret,
@@ -102,7 +106,7 @@ impl Lane {
     ///
     /// # Errors
     /// Those of signing in; `Unavailable` when the lane has ended.
-    pub(crate) async fn session(&self, cx: &Context, api: &Api) -> Result<Kept<Session>> {
+    pub(crate) async fn session(&self, cx: &Context, api: &Arc<Api>) -> Result<Kept<Session>> {
         let make = |_| async move {
             self.state.check()?;
             sign_in(cx, api).await
@@ -118,7 +122,7 @@ impl Lane {
     pub(crate) async fn renewed(
         &self,
         cx: &Context,
-        api: &Api,
+        api: &Arc<Api>,
         stale: &Kept<Session>,
         expired: bool,
     ) -> Result<Kept<Session>> {
@@ -141,7 +145,7 @@ impl Lane {
     }
 
     /// Keeps the session from ending for want of requests.
-    pub(crate) async fn beat(&self, cx: &Context, api: &Api) -> Result<()> {
+    pub(crate) async fn beat(&self, cx: &Context, api: &Arc<Api>) -> Result<()> {
         if self.state.session.current().is_none() {
             return Ok(());
         }
@@ -187,7 +191,7 @@ impl std::fmt::Debug for Lane {
 }
 
 /// Signs in. A token that can be had anew is, once, when the service refuses it before its end.
-async fn sign_in(cx: &Context, api: &Api) -> Result<Session> {
+async fn sign_in(cx: &Context, api: &Arc<Api>) -> Result<Session> {
     match attempt(cx, api).await {
         Err(error) if error.vendor_code().is_some_and(|code| TOKEN_REFUSED.contains(&code)) => {
             match api.credentials.forget().await {
@@ -199,9 +203,26 @@ async fn sign_in(cx: &Context, api: &Api) -> Result<Session> {
     }
 }
 
-async fn attempt(cx: &Context, api: &Api) -> Result<Session> {
-    let config = &api.config;
-    let proof = api.credentials.prove(cx, &api.client, config).await?;
+/// Signs in once. A caller who goes meanwhile would leave a session behind that nobody knows: it
+/// is waited for without them then, and ended.
+async fn attempt(cx: &Context, api: &Arc<Api>) -> Result<Session> {
+    let proof = api.credentials.prove(cx, &api.client, &api.config).await?;
+    let request = login(&api.config, &proof);
+    // Whoever waits has a limit: the caller here, and those who are gone in their guard.
+    let (own, of) = (cx.detached(Duration::MAX), Arc::clone(api));
+    let opened = async move { open(&own, &of, &request).await }.boxed().shared();
+    let (left, of) = (opened.clone(), Arc::clone(api));
+    let mut guard = api.ends.on_drop(async move {
+        if let Ok(session) = left.await {
+            session.end(&Context::builder().build(), &of).await;
+        }
+    });
+    let session = opened.await;
+    guard.disarm();
+    session
+}
+
+fn login(config: &SnowflakeConfig, proof: &Proof) -> Request {
     let mut data = json!({
         "CLIENT_APP_ID": CLIENT.0,
         "CLIENT_APP_VERSION": CLIENT.1,
@@ -229,7 +250,11 @@ async fn attempt(cx: &Context, api: &Api) -> Result<Session> {
             request.parameters.push((name, value.clone()));
         }
     }
-    let envelope = api.ask_with::<LoginData>(cx, &request, None).await.map_err(no_such_account)?;
+    request
+}
+
+async fn open(cx: &Context, api: &Api, request: &Request) -> Result<Session> {
+    let envelope = api.ask_with::<LoginData>(cx, request, None).await.map_err(no_such_account)?;
     if envelope.success != Some(true) {
         let error = failure(&envelope.code(), None, envelope.message.as_deref());
         return Err(match error.kind() {
@@ -243,7 +268,7 @@ async fn attempt(cx: &Context, api: &Api) -> Result<Session> {
     }
     let data = envelope.data.ok_or_else(|| malformed("signing in was answered without data"))?;
     let token = data.token.ok_or_else(|| malformed("signing in was answered without a token"))?;
-    tracing::debug!(account = config.account, "signed in");
+    tracing::debug!(account = api.config.account, "signed in");
     Ok(Session { token: Secret::new(token), master: data.master_token.map(Secret::new) })
 }
 

@@ -24,10 +24,10 @@ use crate::statement::{Statement, execute};
 
 /// A store's answer to an upload is short.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// How the rows are written, so that every text stays what it is: a null is nothing, all else
-/// stands in quotes.
+/// How the rows are written, so that every text stays what it is: a null is nothing, or the one
+/// text that is told beside this, all else stands in quotes.
 const FORMAT: &str = "TYPE = CSV COMPRESSION = GZIP FIELD_OPTIONALLY_ENCLOSED_BY = '\"' \
-                      ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = () \
+                      ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE \
                       EMPTY_FIELD_AS_NULL = TRUE TRIM_SPACE = FALSE BINARY_FORMAT = HEX \
                       DATE_FORMAT = AUTO TIME_FORMAT = AUTO TIMESTAMP_FORMAT = AUTO \
                       ENCODING = 'UTF8' ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE";
@@ -38,6 +38,9 @@ pub(crate) struct Stage {
     lane: Arc<Lane>,
     /// Its name as SQL.
     name: String,
+    /// Stands for a null. The service may take it for one in quotes too, so it is made here and is
+    /// no value.
+    null: Arc<str>,
     files: u64,
 }
 
@@ -50,10 +53,11 @@ impl Stage {
         table: &TableName,
     ) -> Result<Self> {
         let own = format!("ORBIT_{}", Uuid::new_v4().simple());
+        let null: Arc<str> = own.as_str().into();
         let name = TableName::new(table.parent().iter().cloned().chain([own]));
         let name = connected.dialect().table(&name);
-        let stage =
-            Self { connected: Arc::clone(connected), lane: Arc::clone(lane), name, files: 0 };
+        let (connected, lane) = (Arc::clone(connected), Arc::clone(lane));
+        let stage = Self { connected, lane, name, null, files: 0 };
         // Files are encrypted by the store, so that no keys are needed here.
         let encryption = "ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')";
         let text = format!("CREATE TEMPORARY STAGE {} {encryption}", stage.name);
@@ -61,6 +65,11 @@ impl Stage {
             e.with_hint("the role needs the right to create stages; or set `insert_by: binding`")
         })?;
         Ok(stage)
+    }
+
+    /// What stands for a null in its files.
+    pub(crate) fn null(&self) -> Arc<str> {
+        Arc::clone(&self.null)
     }
 
     async fn run(&self, cx: &Context, text: &str) -> Result<QueryData> {
@@ -98,9 +107,9 @@ impl Stage {
             return Ok(0);
         }
         let text = format!(
-            "COPY INTO {target} ({columns}) FROM @{} FILE_FORMAT = ({FORMAT}) \
-             ON_ERROR = ABORT_STATEMENT",
-            self.name
+            "COPY INTO {target} ({columns}) FROM @{} \
+             FILE_FORMAT = ({FORMAT} NULL_IF = ('{}')) ON_ERROR = ABORT_STATEMENT",
+            self.name, self.null
         );
         let data = self.run(cx, &text).await?;
         loaded(&data, self.files)

@@ -44,7 +44,7 @@ impl Statement {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// The error of one that may have run, without a word on how it ended.
+    /// The error of one that may have run, without a word on how far it came.
     fn unanswered(&self, error: Error) -> Error {
         match self.writes && error.write_effect().is_none() {
             true => error.with_write_effect(WriteEffect::Unknown),
@@ -106,11 +106,15 @@ pub(crate) async fn execute(
     if let Some(id) = &told {
         cx.report(Event::Statement { id: id.clone() });
     }
-    if let Some(url) = pending(&envelope)? {
+    if let Some(url) = pending(&envelope).map_err(|e| statement.unanswered(e))? {
         envelope = wait(cx, api, lane, url).await.map_err(|e| statement.unanswered(e))?;
     }
     guard.disarm();
-    let data = answered(envelope)?;
+    let data = answered(envelope).map_err(|error| match statement.script {
+        // Those before the one that failed have run.
+        Some(_) => statement.unanswered(error),
+        None => error,
+    })?;
     if let (Some(id), None) = (&data.query_id, &told) {
         cx.report(Event::Statement { id: id.clone() });
     }
@@ -148,6 +152,7 @@ fn submission(cx: &Context, api: &Api, statement: &Statement, request_id: &str) 
         body: body.into(),
         repeat: Repeat::WhenRefused,
         urgent: false,
+        held: true,
     })
 }
 
@@ -255,7 +260,7 @@ async fn cancel_request(
 ///
 /// # Errors
 /// Those of sending.
-pub(crate) async fn cancel(cx: &Context, api: &Api, lane: &Lane, id: &str) -> Result<()> {
+pub(crate) async fn cancel(cx: &Context, api: &Arc<Api>, lane: &Lane, id: &str) -> Result<()> {
     let Ok(id) = checked_id(id) else { return Ok(()) };
     let path = format!("/queries/{id}/abort-request");
     let request = Request::abort(&path, &json!({}));

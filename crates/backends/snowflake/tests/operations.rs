@@ -180,12 +180,26 @@ async fn a_write_that_nobody_answers_is_unknown() {
     });
     let cases = [
         ("DELETE FROM t", Effect::Write, Some(WriteEffect::Unknown)),
+        ("CREATE TABLE t AS SELECT 1", Effect::Write, Some(WriteEffect::Unknown)),
         (SELECT, Effect::Unknown, Some(WriteEffect::Unknown)),
         (SELECT, Effect::Read, None),
     ];
     for (text, effect, left) in cases {
         let error = stage.sql().query(&cx(), Query::statement(text, effect)).await.unwrap_err();
         assert_eq!((error.kind(), error.write_effect()), (ErrorKind::Unavailable, left), "{text}");
+    }
+    assert_eq!(stage.responder.seen().count("/queries/v1/query-request"), 4, "each is sent once");
+}
+
+#[tokio::test]
+async fn how_far_a_script_came_that_failed_is_unknown() {
+    let stage = Stage::with(&[("multi_statement", "true".to_owned())]).await;
+    let failure = Some(("002003".to_owned(), "no such table".to_owned()));
+    stage.responder.answer("UPDATE*", Answer { failure, ..Answer::default() });
+    for (text, left) in [(SCRIPT, Some(WriteEffect::Unknown)), ("UPDATE t SET x = 1", None)] {
+        let query = Query::statement(text, Effect::Write);
+        let error = stage.sql().query(&cx(), query).await.unwrap_err();
+        assert_eq!((error.kind(), error.write_effect()), (ErrorKind::NotFound, left), "{error}");
     }
 }
 
@@ -271,6 +285,13 @@ async fn taking(place: impl Fn(u16) -> Value, loaded: &str) -> (Stage, Files) {
     (stage, files)
 }
 
+async fn insert_all(stage: &Stage, mode: InsertMode, batch: RecordBatch) -> Result<u64> {
+    let rows = BatchStream::new(batch.schema(), stream::iter([Ok(batch)]));
+    let table = TableName::new(["DB", "S", "T"]);
+    let request = Insert { table, mode, rows, idempotency_key: None };
+    Ok(stage.sql().insert(&cx(), request).await?.rows_written)
+}
+
 /// Three rows with what is odd in lines of text.
 async fn insert(stage: &Stage, mode: InsertMode) -> Result<u64> {
     let id: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
@@ -278,10 +299,7 @@ async fn insert(stage: &Stage, mode: InsertMode) -> Result<u64> {
     let text: ArrayRef = Arc::new(StringArray::from(odd));
     let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(b"\0\xff".as_slice()), None, None]));
     let batch = RecordBatch::try_from_iter([("ID", id), ("TEXT", text), ("BYTES", bytes)]).unwrap();
-    let rows = BatchStream::new(batch.schema(), stream::iter([Ok(batch)]));
-    let table = TableName::new(["DB", "S", "T"]);
-    let request = Insert { table, mode, rows, idempotency_key: None };
-    Ok(stage.sql().insert(&cx(), request).await?.rows_written)
+    insert_all(stage, mode, batch).await
 }
 
 fn unpacked(file: &[u8]) -> String {
@@ -337,13 +355,33 @@ async fn rows_go_through_a_stage_of_each_store() {
     }
 }
 
+/// A place in a store of the responder's own.
+fn signed_place(port: u16) -> Value {
+    let url = format!("http://127.0.0.1:{port}/signed");
+    json!({ "locationType": "GCS", "location": "b/", "presignedUrl": url })
+}
+
+#[tokio::test]
+async fn a_null_alone_in_its_line_is_no_blank_line() {
+    let (stage, files) = taking(signed_place, "3").await;
+    let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("")]));
+    let batch = RecordBatch::try_from_iter([("TEXT", text)]).unwrap();
+    assert_eq!(insert_all(&stage, InsertMode::Append, batch).await.unwrap(), 3);
+    let files = files.lock().unwrap();
+    let text = unpacked(&files["/signed"].1);
+    let lines: Vec<_> = text.lines().collect();
+    let [first, null, last] = lines[..] else { panic!("{lines:?}") };
+    assert_eq!((first, last), ("\"a\"", "\"\""));
+    assert!(null.len() > 32, "{null} may be a value");
+    let statements = stage.responder.seen().statements;
+    let texts: Vec<_> = statements.iter().filter_map(|s| s["sqlText"].as_str()).collect();
+    let copy = texts.iter().find(|text| text.starts_with("COPY INTO")).unwrap();
+    assert!(copy.contains(&format!("NULL_IF = ('{null}')")), "{copy}");
+}
+
 #[tokio::test]
 async fn a_copy_that_left_rows_out_is_taken_back() {
-    let place = |port| {
-        let url = format!("http://127.0.0.1:{port}/signed");
-        json!({ "locationType": "GCS", "location": "b/", "presignedUrl": url })
-    };
-    let (stage, _) = taking(place, "2").await;
+    let (stage, _) = taking(signed_place, "2").await;
     let error = insert(&stage, InsertMode::Append).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
     assert_eq!(error.write_effect(), Some(WriteEffect::None));

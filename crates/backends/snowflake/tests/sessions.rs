@@ -13,10 +13,10 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::scripted::{SELECT, Stage, pieces};
+use common::scripted::{SELECT, Stage, connect, pieces};
 use futures::StreamExt;
 use orbit_core::{Context, Effect, ErrorKind, Query, Reporter, Tally};
-use orbit_testkit::responders::Answer;
+use orbit_testkit::responders::{Answer, Snowflake};
 use orbit_testkit::servers::{HttpAnswer, HttpRequest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -81,20 +81,24 @@ async fn a_session_that_expires_while_a_statement_runs() {
 
 #[tokio::test]
 async fn a_session_that_is_revoked_while_a_statement_runs() {
-    for (revoked, ends_well) in [(1, true), (usize::MAX, false)] {
+    let cases = [(401, 1, true), (401, usize::MAX, false), (200, usize::MAX, false)];
+    for (status, revoked, ends_well) in cases {
         let stage = Stage::new().await;
         stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[5]) });
         stage.responder.fault(move |request, before| {
             let body = json!({ "data": null, "code": "390111", "message": "x", "success": false });
             let asked = request.route() == "/queries/01-0/result" && before < revoked;
-            asked.then(|| HttpAnswer::new(401, body.to_string()))
+            asked.then(|| HttpAnswer::new(status, body.to_string()))
         });
         let answered = stage.ids().await;
         let seen = stage.responder.seen();
         assert_eq!(seen.statements.len(), 1, "it is not sent again");
         match ends_well {
             true => assert_eq!((answered.unwrap().len(), seen.logins.len()), (8, 2)),
-            false => assert_eq!(answered.unwrap_err().kind(), ErrorKind::Unauthenticated),
+            false => {
+                assert_eq!(answered.unwrap_err().kind(), ErrorKind::Unauthenticated);
+                assert_eq!(aborted(&stage).await, [request_id(&stage)], "it may still run");
+            }
         }
     }
 }
@@ -124,6 +128,34 @@ fn request_id(stage: &Stage) -> String {
     let seen = stage.responder.seen();
     let line = seen.requests.iter().find(|r| r.contains("query-request")).expect("it was sent");
     line.split("requestId=").nth(1).expect("it has an id")[..36].to_owned()
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_while_signing_in() {
+    let responder = Snowflake::start().await.unwrap();
+    responder.fault(|request, _| {
+        let data = json!({ "token": "session-canary-0", "masterToken": "master-canary" });
+        let body = json!({ "data": data, "code": null, "success": true });
+        let reply = HttpAnswer::new(200, body.to_string()).after(Duration::from_secs(1));
+        request.route().ends_with("login-request").then_some(reply)
+    });
+    let asked = async {
+        while responder.seen().count("/session/v1/login-request") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let own = [("password", "password-canary".to_owned())];
+    tokio::select! {
+        connected = connect(responder.port(), &own) => panic!("{connected:?}"),
+        () = asked => {}
+    }
+    for _ in 0..500 {
+        if responder.seen().logouts == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the session was not ended within 5 s");
 }
 
 #[tokio::test]
@@ -336,6 +368,17 @@ async fn closing_waits_for_cancels_and_ends_the_session() {
 }
 
 #[tokio::test]
+async fn an_end_that_was_not_heard_is_told_again() {
+    let stage = Stage::new().await;
+    stage.responder.fault(|request, _| {
+        let first = request.path.contains("delete=true") && !request.path.contains("retryCount");
+        first.then(|| HttpAnswer::new(502, ""))
+    });
+    stage.datasource.close().await.unwrap();
+    assert_eq!(stage.responder.seen().logouts, 1);
+}
+
+#[tokio::test]
 async fn long_statements_are_asked_for_and_told() {
     let stage = Stage::new().await;
     stage.responder.answer(SELECT, Answer { polls: 3, ..pieces(3, &[]) });
@@ -347,6 +390,21 @@ async fn long_statements_are_asked_for_and_told() {
     assert_eq!(common::scripted::ids(stream).await.unwrap().len(), 3);
     let told = tally.snapshot().into_values().next().unwrap();
     assert_eq!((told.statements.as_slice(), told.rows), (["01-0".to_owned()].as_slice(), 3));
+}
+
+#[tokio::test]
+async fn requests_that_the_service_holds_are_waited_for() {
+    let stage = Stage::with(&[("api_timeout", "2".to_owned())]).await;
+    stage.responder.answer(SELECT, pieces(3, &[]));
+    stage.responder.fault(|request, before| {
+        let data = json!({ "queryId": "01-0", "getResultUrl": "/queries/01-0/result" });
+        let body = json!({ "data": data, "code": "333333", "success": true });
+        let held = request.route().starts_with("/queries/") && before == 0;
+        held.then(|| HttpAnswer::new(200, body.to_string()).after(Duration::from_millis(2500)))
+    });
+    assert_eq!(stage.ids().await.unwrap().len(), 3);
+    let requests = stage.responder.seen().requests;
+    assert!(!requests.iter().any(|line| line.contains("retryCount")), "{requests:?}");
 }
 
 #[tokio::test]

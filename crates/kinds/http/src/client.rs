@@ -43,8 +43,6 @@ pub struct ClientOptions<'a> {
 /// When a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Not even when it was refused.
-    Never,
     /// When nothing of it can have reached the service, or the service says that it was refused.
     WhenRefused,
     /// Whatever happened: it cannot start work, or cannot start it twice.
@@ -226,11 +224,7 @@ impl Call {
             true => "the service cannot be reached",
             false => "the connection to the service broke",
         };
-        let again = match self.repeat {
-            Repeat::Never => false,
-            Repeat::WhenRefused => unsent,
-            Repeat::Always => true,
-        };
+        let again = unsent || self.repeat == Repeat::Always;
         // The address may hold a signature.
         let error = self.error(ErrorKind::Unavailable, message).with_source(error.without_url());
         Failed { error, again, wait: None }
@@ -253,9 +247,7 @@ impl Call {
     /// Takes "come again later" apart from real answers.
     fn judge(&self, answer: Answer) -> Result<Answer, Failed> {
         let again = match answer.status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                self.repeat != Repeat::Never
-            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
             StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
                 self.repeat == Repeat::Always
             }

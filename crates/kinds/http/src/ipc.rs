@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::MessageHeader;
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use orbit_core::{Error, ErrorKind, Result};
+use orbit_core::{Error, ErrorKind, Result, unpacked_bytes_max};
 
 /// What stands before the length of a message.
 const CONTINUATION: u32 = u32::MAX;
@@ -21,6 +21,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const RESERVE_BYTES_MAX: usize = 64 << 20;
 /// What the compressed buffers of one stream may ask for together.
 const ASKED_BYTES_MAX: u64 = 4 << 30;
+/// A batch has no more rows: where its values take no bytes, nothing else bounds what it tells.
+const ROWS_MAX: i64 = 1 << 31;
 
 /// One IPC stream.
 #[derive(Debug, Clone)]
@@ -61,8 +63,9 @@ fn told_length(gzip: &[u8]) -> usize {
 ///
 /// # Errors
 /// `DataInvalid` for what is no such stream, or one that ends within a message;
-/// `ResourceExhausted` when its compressed buffers ask for too much memory. A stream that was
-/// cut between two messages cannot be told from a whole one: count the rows.
+/// `ResourceExhausted` when its compressed buffers ask for too much memory, or a batch has too
+/// many rows. A stream that was cut between two messages cannot be told from a whole one: count
+/// the rows.
 pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
     let mut rest = Buffer::from(bytes);
     let mut decoded = Decoded { schema: None, batches: Vec::new() };
@@ -97,17 +100,18 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
     Ok(decoded)
 }
 
-/// `asked`, and the bytes that the compressed buffers of a message ask for: each begins with its
-/// length, for which memory is taken before anything is decompressed.
+/// `asked`, and the bytes that are taken for the compressed buffers of a message, whose rows are
+/// not too many.
 fn with_asked(asked: u64, batch: arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<u64> {
-    let (Some(_), Some(buffers)) = (batch.compression(), batch.buffers()) else { return Ok(asked) };
-    let told = |buffer: &arrow_ipc::Buffer| {
-        let begin = usize::try_from(buffer.offset()).ok().filter(|_| buffer.length() > 0)?;
-        let length = i64::from_le_bytes(*body.get(begin..)?.first_chunk()?);
-        // A negative one says that the rest is not compressed.
-        u64::try_from(length).ok()
-    };
-    let sum = buffers.iter().filter_map(told).fold(asked, u64::saturating_add);
+    if !(0..=ROWS_MAX).contains(&batch.length()) {
+        return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
+            .with_context("limit_rows", ROWS_MAX.to_string()));
+    }
+    let Some(compression) = batch.compression() else { return Ok(asked) };
+    let is_lz4 = compression.codec() == CompressionType::LZ4_FRAME;
+    let buffers = batch.buffers().into_iter().flatten();
+    let places = buffers.map(|buffer| (buffer.offset(), buffer.length()));
+    let sum = asked.saturating_add(unpacked_bytes_max(body, places, is_lz4));
     if sum > ASKED_BYTES_MAX {
         return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
             .with_context("limit_bytes", ASKED_BYTES_MAX.to_string()));
@@ -190,8 +194,7 @@ pub async fn off_the_workers<T: Send + 'static>(
 mod tests {
     use std::io::Write;
 
-    use arrow_array::{ArrayRef, Int64Array};
-    use arrow_ipc::CompressionType;
+    use arrow_array::{ArrayRef, Int64Array, NullArray};
     use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 
     use super::*;
@@ -235,10 +238,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn compressed_buffers_take_no_more_than_a_stream_may() {
-        let sevens: ArrayRef = Arc::new(Int64Array::from(vec![7; 1000]));
-        let batch = RecordBatch::try_from_iter([("seven", sevens)]).unwrap();
+    /// A stream of one batch of one column, compressed by LZ4 where that makes it shorter.
+    fn packed(values: Vec<i64>) -> (RecordBatch, Vec<u8>) {
+        let values: ArrayRef = Arc::new(Int64Array::from(values));
+        let batch = RecordBatch::try_from_iter([("value", values)]).unwrap();
         let options = IpcWriteOptions::default();
         let options = options.try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
         let mut bytes = Vec::new();
@@ -247,10 +250,61 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
         drop(writer);
+        (batch, bytes)
+    }
+
+    fn place(bytes: &[u8], number: i64) -> usize {
+        bytes.windows(8).position(|bytes| bytes == number.to_le_bytes()).unwrap()
+    }
+
+    #[test]
+    fn compressed_buffers_take_no_more_than_a_stream_may() {
+        let (batch, mut bytes) = packed(vec![7; 1000]);
         let decoded = decode_ipc(bytes.clone().into()).unwrap();
         assert_eq!(decoded.batches[0].column(0), batch.column(0));
-        let at = bytes.windows(8).position(|bytes| bytes == 8000_i64.to_le_bytes()).unwrap();
+        let at = place(&bytes, 8000);
         bytes[at..at + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());
+        let error = decode_ipc(bytes.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    }
+
+    #[test]
+    fn nulls_without_a_type_are_not_more_than_a_batch_may_have() {
+        let (rows, told) = (1_234_567_usize, 1_i64 << 40);
+        let nulls: ArrayRef = Arc::new(NullArray::new(rows));
+        let batch = RecordBatch::try_from_iter([("null", nulls)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        let decoded = decode_ipc(bytes.clone().into()).unwrap();
+        assert_eq!(decoded.batches[0].num_rows(), rows);
+        for at in 0..bytes.len() - 8 {
+            if bytes[at..at + 8] == (rows as i64).to_le_bytes() {
+                bytes[at..at + 8].copy_from_slice(&told.to_le_bytes());
+            }
+        }
+        let error = decode_ipc(bytes.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    }
+
+    #[test]
+    fn compressed_buffers_take_no_more_whatever_they_tell() {
+        // Values without a pattern stay as they are, which a length of -1 says.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as i64
+        };
+        let values: Vec<_> = (0..2_200_000).map(|_| random()).collect();
+        let first = values[0];
+        let (_, mut bytes) = packed(values);
+        let at = place(&bytes, first) - 8;
+        assert_eq!(bytes[at..at + 8], (-1_i64).to_le_bytes());
+        bytes[at..at + 8].copy_from_slice(&8_i64.to_le_bytes());
         let error = decode_ipc(bytes.into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
     }
