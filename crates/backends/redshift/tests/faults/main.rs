@@ -46,6 +46,7 @@ mod connecting;
 mod ends;
 mod folder;
 mod logins;
+mod parts;
 mod staged;
 mod statements;
 mod values;
@@ -122,6 +123,7 @@ fn main() -> std::process::ExitCode {
         logins::a_vast_answer_is_refused,
         logins::a_rotated_password,
         logins::sections_are_checked,
+        parts::parts_are_of_one_moment,
         staged::rows_are_loaded_from_the_bucket,
         staged::a_short_load_is_undone,
         staged::parts_are_files_of_the_bucket,
