@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orbit_core::ErrorKind;
 use orbit_engine::TableOptions;
 
-use crate::support::{Setup, lake, put, refusal, rows, transcript};
+use crate::support::{Setup, lake, put, refusal, rows, sorted, transcript};
 
 #[tokio::test]
 async fn marks_at_the_start_are_skipped() {
@@ -95,6 +95,29 @@ async fn numbers_of_json_are_not_cut() {
     }
     assert_eq!(rows(&engine, "SELECT max(a), count(*) FROM more").await, "2.5|20001");
     assert_eq!(rows(&engine, "SELECT max(d), min(d) FROM fit").await, "9223372036854775807|-1");
+}
+
+#[tokio::test]
+async fn whole_numbers_beyond_64_bits_keep_their_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "ids.ndjson", "{\"id\":18446744073709551615}\n{\"id\":7}\n");
+    put(at, "list.json", "[{\"a\":[{\"id\":-36893488147419103233}]},{\"a\":[]}]");
+    put(at, "ids.csv", "id\n18446744073709551615\n7\n");
+    put(at, "late.ndjson", late_rows(r#"{"id":1}"#, r#"{"id":18446744073709551616}"#));
+    let columns = BTreeMap::from([("id".to_owned(), "decimal(38,0)".to_owned())]);
+    let typed = TableOptions { columns, ..options("ids.ndjson") };
+    let setup = Setup::default().folder("lake", at).table("lake", "typed", typed);
+    let engine = setup.build();
+    for of in ["\"ids.ndjson\"", "\"ids.csv\"", "typed"] {
+        let sql = format!("SELECT id FROM {of}");
+        assert_eq!(sorted(&engine, &sql).await, ["18446744073709551615", "7"], "{of}");
+    }
+    assert_eq!(rows(&engine, "SELECT sum(id) FROM typed").await, "18446744073709551622");
+    let deep = rows(&engine, "SELECT a FROM list").await;
+    assert!(deep.contains("{id: -36893488147419103233}"), "{deep}");
+    let error = refusal(&engine, "SELECT id FROM late").await;
+    assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
 }
 
 #[tokio::test]
