@@ -15,6 +15,7 @@ mod format;
 mod infer;
 mod json;
 mod json_type;
+mod kept;
 mod list;
 mod merge;
 mod partition;
