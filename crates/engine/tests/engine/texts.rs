@@ -163,6 +163,17 @@ async fn times_of_csv_are_not_cut() {
 }
 
 #[tokio::test]
+async fn times_of_csv_with_a_zone_are_moments_in_utc() {
+    let folder = tempfile::tempdir().unwrap();
+    let zoned =
+        "id,t\n1,2024-01-01T00:00:00+02:00\n2,2024-01-01 00:00:00Z\n3,2024-01-01 00:00:00\n";
+    put(folder.path(), "zoned.csv", zoned);
+    let sql = "SELECT t FROM zoned ORDER BY id";
+    let utc = "2023-12-31T22:00:00\n2024-01-01T00:00:00\n2024-01-01T00:00:00";
+    assert_eq!(rows(&lake(folder.path()), sql).await, utc);
+}
+
+#[tokio::test]
 async fn json_columns_have_the_type_that_holds_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
