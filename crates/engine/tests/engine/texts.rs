@@ -174,6 +174,19 @@ async fn times_of_csv_with_a_zone_are_moments_in_utc() {
 }
 
 #[tokio::test]
+async fn a_text_of_many_columns_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..5000).map(|column| format!("c{column}")).collect();
+    let row = |row: i32| ((row % 10).to_string() + ",").repeat(4999) + "1\n";
+    let text: String = (0..1000).map(row).collect();
+    put(folder.path(), "wide.csv", format!("{}\n{text}", names.join(",")));
+    let few = TableOptions { infer_rows_max: Some(10), ..options("wide.csv") };
+    let setup = Setup::default().folder("lake", folder.path()).table("lake", "few", few);
+    let sql = "SELECT sum(c0), sum(c4998), sum(c4999), count(*) FROM few";
+    assert_eq!(rows(&setup.build(), sql).await, "4500|4500|1000|1000");
+}
+
+#[tokio::test]
 async fn json_columns_have_the_type_that_holds_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
