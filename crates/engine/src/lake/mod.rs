@@ -10,6 +10,7 @@ mod arrow_packed;
 mod arrow_stream;
 mod bounded;
 mod csv;
+mod csv_rows;
 mod find;
 mod format;
 mod infer;

@@ -174,6 +174,17 @@ async fn times_of_csv_with_a_zone_are_moments_in_utc() {
 }
 
 #[tokio::test]
+async fn columns_are_inferred_beside_values_of_many_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let value = "line, and more\n".repeat(200);
+    let rows_of: String = (0..800).map(|row| format!("{row},\"{value}\",{row}\n")).collect();
+    assert!(rows_of.len() > 2 << 20, "it comes in several chunks");
+    put(folder.path(), "lines.csv", format!("id,text,n\n{rows_of}"));
+    let sql = "SELECT sum(id), sum(n), min(length(text)), max(length(text)) FROM lines";
+    assert_eq!(rows(&lake(folder.path()), sql).await, "319600|319600|3000|3000");
+}
+
+#[tokio::test]
 async fn a_text_of_many_columns_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let names: Vec<_> = (0..5000).map(|column| format!("c{column}")).collect();
