@@ -26,7 +26,8 @@ const NULL_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// How long removing what was written may take after a failure.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A folder that is written. It is empty before, and again after a failure.
+/// A folder that is written. It is empty before, and after a failure holds at most what may be
+/// another's.
 pub(crate) enum Folder {
     /// Of this machine: a folder beside it, renamed at the end.
     Local { path: PathBuf, partial: TempDir },
@@ -173,7 +174,7 @@ fn not_empty(folder: impl std::fmt::Display) -> Failure {
 }
 
 /// Writes a whole result whose rows come by `columns`; it is seen whole, or not at all where the
-/// folder is of this machine. A failure leaves nothing.
+/// folder is of this machine. A failure leaves nothing that is known to be of this write.
 ///
 /// # Errors
 /// Those of the stream; a value that cannot name a folder; a file that cannot be written.
