@@ -26,7 +26,8 @@ const NULL_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// How long removing what was written may take after a failure.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A folder that is written. It is empty before, and again after a failure.
+/// A folder that is written. It is empty before, and after a failure holds at most what may be
+/// another's.
 pub(crate) enum Folder {
     /// Of this machine: a folder beside it, renamed at the end.
     Local { path: PathBuf, partial: TempDir },
@@ -42,6 +43,8 @@ pub(crate) struct StoredFolder {
     prefix: String,
     /// What was written.
     keys: Vec<String>,
+    /// What may have been written, or be another's: the store did not answer.
+    unsure: Option<String>,
 }
 
 impl Folder {
@@ -88,7 +91,8 @@ impl Folder {
             return Err(not_empty(&prefix));
         }
         let (session, cx, store) = (session.clone(), cx.clone(), Arc::new(store));
-        let folder = StoredFolder { session, cx, store, prefix, keys: Vec::new() };
+        let keys = Vec::new();
+        let folder = StoredFolder { session, cx, store, prefix, keys, unsure: None };
         Ok(Self::Stored(Box::new(folder)))
     }
 
@@ -118,16 +122,11 @@ impl Folder {
         let Some(Part { name, sink, .. }) = open.take() else { return Ok(()) };
         let completed = sink.complete().await;
         let Self::Stored(folder) = self else { return completed };
-        let is_not_ours = match &completed {
-            Err(Failure::Orbit(error)) => {
-                error.kind() == ErrorKind::AlreadyExists
-                    || error.write_effect() == Some(WriteEffect::None)
-            }
-            _ => false,
-        };
-        // Where the outcome is not known, the store may have it all the same.
-        if !is_not_ours {
-            folder.keys.push(format!("{}{name}", folder.prefix));
+        let key = format!("{}{name}", folder.prefix);
+        match &completed {
+            Ok(()) => folder.keys.push(key),
+            Err(Failure::Orbit(error)) if wrote_nothing(error) => {}
+            Err(_) => folder.unsure = Some(key),
         }
         completed
     }
@@ -144,10 +143,14 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes what was written.
+    /// Removes what was written, and nothing that may be another's.
     async fn abandon(self) {
         let Self::Stored(folder) = self else { return };
-        let StoredFolder { store, keys, prefix, .. } = *folder;
+        let StoredFolder { store, keys, unsure, prefix, .. } = *folder;
+        if let Some(key) = unsure {
+            let message = "was written is not known: what is there may be another's, and is left";
+            note("warning", format_args!("whether `{key}` {message}"));
+        }
         if keys.is_empty() {
             return;
         }
@@ -160,6 +163,10 @@ impl Folder {
     }
 }
 
+fn wrote_nothing(error: &Error) -> bool {
+    error.kind() == ErrorKind::AlreadyExists || error.write_effect() == Some(WriteEffect::None)
+}
+
 fn not_empty(folder: impl std::fmt::Display) -> Failure {
     let message = format!("the folder `{folder}` is not empty");
     let hint = "name another folder, or delete what is in it";
@@ -167,7 +174,7 @@ fn not_empty(folder: impl std::fmt::Display) -> Failure {
 }
 
 /// Writes a whole result whose rows come by `columns`; it is seen whole, or not at all where the
-/// folder is of this machine. A failure leaves nothing.
+/// folder is of this machine. A failure leaves nothing that is known to be of this write.
 ///
 /// # Errors
 /// Those of the stream; a value that cannot name a folder; a file that cannot be written.

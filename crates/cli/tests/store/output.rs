@@ -1,5 +1,7 @@
 //! Results written back: whole or not at all, and never over what is there unasked.
 
+use orbit_testkit::servers::{HttpAnswer, HttpRequest, HttpServer};
+
 use crate::Check;
 use crate::desk::Desk;
 
@@ -8,6 +10,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("output::writing_needs_the_configuration", writing_needs_the_configuration),
     ("output::a_failed_result_leaves_nothing", a_failed_result_leaves_nothing),
     ("output::an_interrupted_result_leaves_nothing", an_interrupted_result_leaves_nothing),
+    ("output::what_may_be_anothers_is_left", what_may_be_anothers_is_left),
     ("output::folders_are_named_by_values", folders_are_named_by_values),
     ("output::parts_are_refused_where_they_cannot_be", parts_are_refused_where_they_cannot_be),
     ("output::a_local_folder_appears_whole", a_local_folder_appears_whole),
@@ -74,6 +77,31 @@ fn an_interrupted_result_leaves_nothing(desk: &Desk) {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(desk.keys(), [""; 0]);
     assert_eq!(desk.server.left_of_uploads(), [""; 0].map(std::path::PathBuf::from));
+}
+
+/// The first value's file is written; whether the second's is, the store does not say.
+fn what_may_be_anothers_is_left(desk: &Desk) {
+    let is_second = |text: &str| text.contains("part=1") || text.contains("part%3D1");
+    let answer = move |request: &HttpRequest| match request.method.as_str() {
+        "HEAD" => HttpAnswer::new(404, ""),
+        "PUT" if is_second(&request.path) => HttpAnswer::new(500, ""),
+        "PUT" => HttpAnswer::new(200, "").with("etag", "\"1\""),
+        "POST" => HttpAnswer::new(200, "<DeleteResult></DeleteResult>"),
+        "DELETE" => HttpAnswer::new(204, ""),
+        _ => HttpAnswer::new(200, "<ListBucketResult></ListBucketResult>"),
+    };
+    let server = desk.runtime.block_on(HttpServer::start(answer)).unwrap();
+    desk.configure(&server.endpoint(), "");
+    let sql = "SELECT v AS part, v FROM generate_series(0, 1) AS t(v)";
+    let failed = desk.run(&["query", sql, "--output", "store:x", "--partition-by", "part"]);
+    assert_ne!(failed.code, Some(0), "{failed}");
+    assert!(failed.stderr.contains("whether `x/part=1/part-0.parquet` was written"), "{failed}");
+    let seen = server.seen();
+    let removals = seen.iter().filter(|request| ["POST", "DELETE"].contains(&&*request.method));
+    let removed: Vec<_> = removals
+        .map(|request| format!("{} {}", request.path, String::from_utf8_lossy(&request.body)))
+        .collect();
+    assert!(!removed.is_empty() && !removed.iter().any(|text| is_second(text)), "{removed:?}");
 }
 
 fn folders_are_named_by_values(desk: &Desk) {

@@ -5,6 +5,7 @@
 //! align to 64 bytes do not put it, reads whole files into memory, and takes the columns of
 //! every file to stand in the order of the first.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -154,8 +155,9 @@ async fn read_blocks(
 
 /// The positions of the wanted columns in a file.
 pub(super) fn needed(schema: &Schema, wanted: &Schema) -> Vec<usize> {
+    let names: HashSet<_> = wanted.fields().iter().map(|field| field.name()).collect();
     let columns = schema.fields().iter().enumerate();
-    let needed = columns.filter(|(_, field)| wanted.field_with_name(field.name()).is_ok());
+    let needed = columns.filter(|(_, field)| names.contains(field.name()));
     needed.map(|(index, _)| index).collect()
 }
 
@@ -179,7 +181,10 @@ fn range(block: &Block, size_bytes: u64) -> Result<Range<u64>> {
 /// column's type is an error.
 pub(super) fn select(batch: &RecordBatch, wanted: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
-    let column = |field: &FieldRef| match batch.column_by_name(field.name()) {
+    let schema = batch.schema_ref();
+    let names = schema.fields().iter().map(|field| field.name());
+    let present: HashMap<_, _> = names.zip(batch.columns()).collect();
+    let column = |field: &FieldRef| match present.get(field.name()).copied() {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
         Some(column) => cast_strictly(column, field.data_type())
             .map_err(|cause| to_datafusion(misfit(field, cause))),

@@ -3,7 +3,7 @@
 //! DataFusion's reader takes the columns of every file to stand in the order of the first, and
 //! reads by other texts for NULL than it infers types by.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -29,6 +29,10 @@ use crate::error::to_datafusion;
 
 /// Bytes within which the first line ends and the second begins.
 const HEADER_BYTES_MAX: usize = 16 << 20;
+
+/// Values of a batch, also of columns that are not wanted: before the reader takes the first, it
+/// makes room for all of them, 16 bytes each.
+const BATCH_VALUES_MAX: usize = 2 << 20;
 
 /// Opens files as batches of the columns `wanted`.
 #[derive(Clone)]
@@ -89,10 +93,11 @@ impl CsvOpener {
             let message = format!("the file has two columns `{}`", twice.name());
             return Err(to_datafusion(Error::new(ErrorKind::DataInvalid, message)));
         }
-        let table = self.csv.table_schema().file_schema();
+        let table = self.csv.table_schema().file_schema().fields().iter();
+        // A table may have as many columns as its first line holds.
+        let types: HashMap<_, _> = table.map(|known| (known.name(), known.data_type())).collect();
         let typed = names.fields().iter().map(|field| {
-            let known = table.field_with_name(field.name());
-            let data_type = known.map_or(&DataType::Utf8, |known| known.data_type());
+            let data_type = types.get(field.name()).copied().unwrap_or(&DataType::Utf8);
             Field::new(field.name(), data_type.clone(), true)
         });
         Ok(Schema::new(typed.collect::<Vec<_>>()))
@@ -100,15 +105,16 @@ impl CsvOpener {
 
     /// The wanted columns of a file that has the columns `file`.
     fn rows(&self, file: &Schema, text: Text) -> BoxStream<'static, Result<RecordBatch>> {
+        let names: HashSet<_> = self.wanted.fields().iter().map(|field| field.name()).collect();
         let fields = file.fields().iter().enumerate();
-        let present = fields.filter(|(_, field)| self.wanted.field_with_name(field.name()).is_ok());
+        let present = fields.filter(|(_, field)| names.contains(field.name()));
         let present = present.map(|(index, _)| index).collect();
         let mut reader = ReaderBuilder::new(finer(file))
             .with_header(self.csv.has_header())
             .with_delimiter(self.csv.delimiter())
             .with_quote(self.csv.quote())
             .with_projection(present)
-            .with_batch_size(self.batch_rows);
+            .with_batch_size(batch_rows(self.batch_rows, file.fields().len()));
         if let Some(null) = &self.null {
             reader = reader.with_null_regex(null.clone());
         }
@@ -124,6 +130,11 @@ impl CsvOpener {
             deserialize_stream(text::in_lines(text).fuse(), decoder).map_err(DataFusionError::from);
         rows.map(move |batch| select(&batch?, &wanted)).boxed()
     }
+}
+
+/// The rows of a batch of so many columns.
+fn batch_rows(rows_max: usize, columns: usize) -> usize {
+    rows_max.min(BATCH_VALUES_MAX / columns.max(1)).max(1)
 }
 
 /// The columns as they are read, moments and decimals finer than their types: the reader would leave
@@ -156,5 +167,16 @@ impl FileOpener for CsvOpener {
             let (names, text) = this.header(text).await?;
             Ok(this.rows(&this.typed(&names)?, text))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_many_columns_have_few_rows() {
+        let rows = [0, 1, 256, 5000, 100_000_000].map(|columns| batch_rows(8192, columns));
+        assert_eq!(rows, [8192, 8192, 8192, 419, 1]);
     }
 }

@@ -18,7 +18,7 @@ const INFER_ROWS_MAX: usize = 10_000;
 
 /// Bytes of a Parquet file's end that are read at first: what most footers fit, and little beside
 /// the rows of a small file.
-const FOOTER_BYTES: usize = 128 << 10;
+pub(super) const FOOTER_BYTES: usize = 128 << 10;
 
 /// How the bytes of a text file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use orbit_core::{Error, Result};
 
+use super::csv_rows::in_rows;
 use super::find::Lake;
 use super::json::{self, Shape};
 use super::merge::Merged;
@@ -122,9 +123,8 @@ impl Opening<'_> {
 
     /// The schema that all files have in common.
     async fn infer(&self, format: &dyn DataFusionFormat) -> Result<SchemaRef> {
-        let csv = format.downcast_ref::<CsvFormat>().map(unpacked);
+        let csv = format.downcast_ref::<CsvFormat>();
         let mut merged = if csv.is_some() { Merged::of_text() } else { Merged::default() };
-        let csv = csv.as_ref();
         let mut schemas = stream::iter(&self.metas)
             .map(|meta| async move {
                 let schema = match (self.kind, csv) {
@@ -149,8 +149,8 @@ impl Opening<'_> {
         let text = text::open(&*self.store, &meta.location, self.packing).await?;
         let rows_max = self.infer_rows_max;
         let rows = (rows_max / self.metas.len().max(1)).max(INFER_ROWS_MIN).min(rows_max);
-        let lines = csv.read_to_delimited_chunks_from_stream(text::in_lines(text));
-        let (schema, _) = csv.infer_schema_from_stream(self.session, rows, lines).await?;
+        let whole_rows = in_rows(text::in_lines(text), csv.options());
+        let (schema, _) = csv.infer_schema_from_stream(self.session, rows, whole_rows).await?;
         Ok(Arc::new(schema))
     }
 
@@ -171,13 +171,6 @@ impl Opening<'_> {
             _ => error.with_context("folder", self.prefix),
         }
     }
-}
-
-/// The format of a text that was unpacked before.
-fn unpacked(csv: &CsvFormat) -> CsvFormat {
-    CsvFormat::default()
-        .with_options(csv.options().clone())
-        .with_file_compression_type(FileCompressionType::UNCOMPRESSED)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use serde_json::{Deserializer, Value};
 
 use super::arrow::select;
 use super::bounded::{Bounded, ROW_BYTES_MAX};
-use super::json_type::{self, type_of, widened};
+use super::json_type::{self, widened};
 use super::text::{self, Text, invalid};
 use crate::error::to_datafusion;
 
@@ -55,11 +55,12 @@ pub(super) async fn sample(text: Text, rows_max: usize) -> Result<(DataType, Sha
                 match value {
                     Ok(_) if rows == rows_max => is_sample = true,
                     Ok(value) => {
-                        common = widened(&common, &type_of_row(&value)?);
+                        let text = &buffer[used..parsed.byte_offset()];
+                        common = widened(&common, &type_of_row(&value, text)?);
                         rows += 1;
                     }
                     Err(error) if error.is_eof() && !is_end => break,
-                    Err(error) => return Err(invalid(format!("not valid JSON: {error}"))),
+                    Err(error) => return Err(not_json(&error)),
                 }
                 if is_sample {
                     break;
@@ -80,8 +81,12 @@ pub(super) async fn sample(text: Text, rows_max: usize) -> Result<(DataType, Sha
     Ok((common, Shape { is_sample, is_lines: !is_array }))
 }
 
-fn type_of_row(row: &Value) -> Result<DataType> {
-    match type_of(row) {
+fn not_json(error: &serde_json::Error) -> DataFusionError {
+    invalid(format!("not valid JSON: {error}"))
+}
+
+fn type_of_row(row: &Value, text: &[u8]) -> Result<DataType> {
+    match json_type::type_of_row(row, text).map_err(|error| not_json(&error))? {
         columns @ DataType::Struct(_) => Ok(columns),
         _ => Err(invalid("a row is not a JSON object")),
     }

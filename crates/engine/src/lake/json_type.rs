@@ -7,8 +7,47 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde_json::Value;
 
+/// Digits that a whole number has at least which does not fit 64 bits.
+const WIDE_DIGITS_MIN: usize = 19;
+
+/// The type of a row, of which this is the text. A whole number that does not fit 64 bits is a
+/// text: of the row's value only the nearest float is known.
+///
+/// # Errors
+/// Those of a text that is not valid JSON.
+pub(super) fn type_of_row(row: &Value, text: &[u8]) -> serde_json::Result<DataType> {
+    let mut digits = text.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len);
+    match digits.any(|digits| digits >= WIDE_DIGITS_MIN) {
+        true => Ok(type_of(&serde_json::from_slice(&without_wide(text))?)),
+        false => Ok(type_of(row)),
+    }
+}
+
+/// The JSON with an empty text in place of each whole number that does not fit 64 bits.
+fn without_wide(json: &[u8]) -> Vec<u8> {
+    let is_of_number =
+        |byte: &&u8| byte.is_ascii_digit() || matches!(**byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let (mut narrow, mut rest) = (Vec::with_capacity(json.len()), json);
+    let (mut in_text, mut escaped) = (false, false);
+    while let Some(first) = rest.first() {
+        let number_bytes = if in_text { 0 } else { rest.iter().take_while(is_of_number).count() };
+        let (token, after) = rest.split_at(number_bytes.max(1));
+        narrow.extend_from_slice(if is_wide(token) { b"\"\"".as_slice() } else { token });
+        in_text = if in_text { escaped || *first != b'"' } else { *first == b'"' };
+        escaped = in_text && !escaped && *first == b'\\';
+        rest = after;
+    }
+    narrow
+}
+
+fn is_wide(number: &[u8]) -> bool {
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    let is_whole = digits.len() >= WIDE_DIGITS_MIN && digits.iter().all(u8::is_ascii_digit);
+    is_whole && str::from_utf8(number).is_ok_and(|number| number.parse::<i64>().is_err())
+}
+
 /// The type of a value; names keep the order in which they stand.
-pub(super) fn type_of(value: &Value) -> DataType {
+fn type_of(value: &Value) -> DataType {
     match value {
         Value::Null => DataType::Null,
         Value::Bool(_) => DataType::Boolean,
@@ -107,6 +146,22 @@ mod tests {
         let nested = of(&[json!({"b": 1, "a": [{"x": 1}]}), json!({"a": [{"y": true}], "c": 0})]);
         let whole = of(&[json!({"b": 1, "a": [{"x": 1, "y": true}], "c": 0})]);
         assert_eq!(nested, whole);
+    }
+
+    #[test]
+    fn whole_numbers_beyond_64_bits_are_texts() {
+        let of = |json: &str| {
+            let value = serde_json::from_str(json).unwrap();
+            type_of_row(&value, json.as_bytes()).unwrap()
+        };
+        let narrow = of(r#"{"a":9223372036854775807,"b":-9223372036854775808,"c":1.5}"#);
+        assert_eq!(narrow, of(r#"{"a":1,"b":1,"c":1.5}"#));
+        let wide = of(r#"{"a":9223372036854775808,"b":[-9223372036854775809],"c":2}"#);
+        assert_eq!(wide, of(r#"{"a":"","b":[""],"c":2}"#));
+        let floats = of(r#"{"a":1e30,"b":10000000000000000000.5,"c":100000000000000000000e1}"#);
+        assert_eq!(floats, of(r#"{"a":1.5,"b":1.5,"c":1.5}"#));
+        let names = r#"{"\\\"18446744073709551616":true,"b":"\\","c":18446744073709551616}"#;
+        assert_eq!(of(names), of(r#"{"\\\"18446744073709551616":true,"b":"","c":""}"#));
     }
 
     #[test]

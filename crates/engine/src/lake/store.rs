@@ -23,6 +23,7 @@ use object_store::{
 use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
 use url::Url;
 
+use super::kept::Kept;
 use crate::Faults;
 use crate::error::{from_datafusion, inner, is_of_a_file, is_of_parquet};
 
@@ -63,6 +64,7 @@ pub(crate) struct LakeStore {
     faults: Faults,
     /// The files that were read, until it is clear that they are several.
     read: Mutex<Vec<Path>>,
+    kept: Mutex<Kept>,
 }
 
 impl LakeStore {
@@ -167,6 +169,11 @@ impl LakeStore {
         error
     }
 
+    /// What `with` answers of the bytes that are kept.
+    fn kept<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {
+        with(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn open(&self, location: &Path) -> object_store::Result<(FileStore, Path, Option<String>)> {
         let mut parts = location.as_ref().splitn(3, '/');
         let (scope, tag, key) = (parts.next(), parts.next(), parts.next());
@@ -224,8 +231,17 @@ impl ObjectStore for LakeStore {
         ranges: &[Range<u64>],
     ) -> object_store::Result<Vec<Bytes>> {
         let (store, key, if_match) = self.open(location)?;
+        // Without a tag nobody knows whether the content is still the same.
+        let is_one_content = if_match.is_some();
+        if is_one_content && let Some(kept) = self.kept(|kept| kept.get(location, ranges)) {
+            return Ok(kept);
+        }
         let got = store.get_ranges_if_match(&key, ranges, if_match).await;
-        got.map_err(|e| self.noted(&store, e))
+        let read = got.map_err(|e| self.noted(&store, e))?;
+        if is_one_content {
+            self.kept(|kept| kept.put(location, ranges, &read));
+        }
+        Ok(read)
     }
 
     async fn put_opts(

@@ -116,6 +116,22 @@ async fn a_second_query_reads_no_footer_again() {
     assert_eq!((bytes, keys), (0, Vec::new()));
 }
 
+#[tokio::test]
+async fn a_small_file_is_read_by_one_request() {
+    let bucket = bucket().await;
+    let files: Vec<_> = (0..3).map(|part| numbers(part * 1000..(part + 1) * 1000)).collect();
+    let whole: usize = files.iter().map(Vec::len).sum();
+    for (part, file) in files.into_iter().enumerate() {
+        bucket.put(&format!("t/{part}.parquet"), file);
+    }
+    let sql = "SELECT sum(n), count(*) FROM store.t";
+    assert_eq!(rows(&engine(&bucket), sql).await, "4498500|3000");
+    let requests = bucket.take_requests();
+    let reads: Vec<_> = requests.iter().filter(|request| request.bytes > 0).collect();
+    assert_eq!(reads.len(), 3, "{reads:?}");
+    assert_eq!(read(&requests).0, whole as u64);
+}
+
 /// A file whose footer is as long as a note in it, 4 MiB.
 fn with_a_long_footer(values: impl IntoIterator<Item = i64>) -> Vec<u8> {
     let values: ArrayRef = Arc::new(values.into_iter().collect::<Int64Array>());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orbit_core::ErrorKind;
 use orbit_engine::TableOptions;
 
-use crate::support::{Setup, lake, put, refusal, rows, transcript};
+use crate::support::{Setup, lake, put, refusal, rows, sorted, transcript};
 
 #[tokio::test]
 async fn marks_at_the_start_are_skipped() {
@@ -98,6 +98,29 @@ async fn numbers_of_json_are_not_cut() {
 }
 
 #[tokio::test]
+async fn whole_numbers_beyond_64_bits_keep_their_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "ids.ndjson", "{\"id\":18446744073709551615}\n{\"id\":7}\n");
+    put(at, "list.json", "[{\"a\":[{\"id\":-36893488147419103233}]},{\"a\":[]}]");
+    put(at, "ids.csv", "id\n18446744073709551615\n7\n");
+    put(at, "late.ndjson", late_rows(r#"{"id":1}"#, r#"{"id":18446744073709551616}"#));
+    let columns = BTreeMap::from([("id".to_owned(), "decimal(38,0)".to_owned())]);
+    let typed = TableOptions { columns, ..options("ids.ndjson") };
+    let setup = Setup::default().folder("lake", at).table("lake", "typed", typed);
+    let engine = setup.build();
+    for of in ["\"ids.ndjson\"", "\"ids.csv\"", "typed"] {
+        let sql = format!("SELECT id FROM {of}");
+        assert_eq!(sorted(&engine, &sql).await, ["18446744073709551615", "7"], "{of}");
+    }
+    assert_eq!(rows(&engine, "SELECT sum(id) FROM typed").await, "18446744073709551622");
+    let deep = rows(&engine, "SELECT a FROM list").await;
+    assert!(deep.contains("{id: -36893488147419103233}"), "{deep}");
+    let error = refusal(&engine, "SELECT id FROM late").await;
+    assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+}
+
+#[tokio::test]
 async fn decimals_are_rounded_to_their_type() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
@@ -137,6 +160,41 @@ async fn times_of_csv_are_not_cut() {
         rows(&engine, "SELECT max(t), count(t) FROM fit").await,
         "9999-12-31T23:59:59|20001"
     );
+}
+
+#[tokio::test]
+async fn times_of_csv_with_a_zone_are_moments_in_utc() {
+    let folder = tempfile::tempdir().unwrap();
+    let zoned =
+        "id,t\n1,2024-01-01T00:00:00+02:00\n2,2024-01-01 00:00:00Z\n3,2024-01-01 00:00:00\n";
+    put(folder.path(), "zoned.csv", zoned);
+    let sql = "SELECT t FROM zoned ORDER BY id";
+    let utc = "2023-12-31T22:00:00\n2024-01-01T00:00:00\n2024-01-01T00:00:00";
+    assert_eq!(rows(&lake(folder.path()), sql).await, utc);
+}
+
+#[tokio::test]
+async fn columns_are_inferred_beside_values_of_many_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let value = "line, and more\n".repeat(200);
+    let rows_of: String = (0..800).map(|row| format!("{row},\"{value}\",{row}\n")).collect();
+    assert!(rows_of.len() > 2 << 20, "it comes in several chunks");
+    put(folder.path(), "lines.csv", format!("id,text,n\n{rows_of}"));
+    let sql = "SELECT sum(id), sum(n), min(length(text)), max(length(text)) FROM lines";
+    assert_eq!(rows(&lake(folder.path()), sql).await, "319600|319600|3000|3000");
+}
+
+#[tokio::test]
+async fn a_text_of_many_columns_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..5000).map(|column| format!("c{column}")).collect();
+    let row = |row: i32| ((row % 10).to_string() + ",").repeat(4999) + "1\n";
+    let text: String = (0..1000).map(row).collect();
+    put(folder.path(), "wide.csv", format!("{}\n{text}", names.join(",")));
+    let few = TableOptions { infer_rows_max: Some(10), ..options("wide.csv") };
+    let setup = Setup::default().folder("lake", folder.path()).table("lake", "few", few);
+    let sql = "SELECT sum(c0), sum(c4998), sum(c4999), count(*) FROM few";
+    assert_eq!(rows(&setup.build(), sql).await, "4500|4500|1000|1000");
 }
 
 #[tokio::test]
