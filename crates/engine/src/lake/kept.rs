@@ -50,33 +50,34 @@ mod tests {
 
     use super::*;
 
-    fn put(kept: &mut Kept, file: &Path, start: u64, bytes: Bytes) {
+    fn put(kept: &mut Kept, file: &Path, start: u64, bytes: &Bytes) {
         let range = start..start + bytes.len() as u64;
-        kept.put(file, slice::from_ref(&range), slice::from_ref(&bytes));
+        kept.put(file, slice::from_ref(&range), slice::from_ref(bytes));
     }
 
     #[test]
     fn only_ranges_that_were_read_are_answered() {
         let (mut kept, file) = (Kept::default(), Path::from("scope/tag/a"));
-        put(&mut kept, &file, 10, Bytes::from_static(b"abcd"));
+        put(&mut kept, &file, 10, &Bytes::from_static(b"abcd"));
         let answered = kept.get(&file, &[10..12, 13..14, 14..14]).unwrap();
         assert_eq!(answered, ["ab", "d", ""]);
         for range in [9..12, 12..15, 0..2, 14..16] {
             assert_eq!(kept.get(&file, &[10..12, range.clone()]), None, "{range:?}");
         }
         assert_eq!(kept.get(&Path::from("scope/tag/b"), &[10..12, 13..14]), None);
-        put(&mut kept, &file, 0, Bytes::from_static(b"xy"));
+        put(&mut kept, &file, 0, &Bytes::from_static(b"xy"));
         assert_eq!(kept.get(&file, &[0..1, 1..2]), None, "the first read alone is kept");
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
         let mut kept = Kept::default();
-        put(&mut kept, &Path::from("large"), 0, Bytes::from(vec![0; FOOTER_BYTES + 1]));
+        let large = Bytes::from(vec![0; FOOTER_BYTES + 1]);
+        put(&mut kept, &Path::from("large"), 0, &large);
         assert!(kept.reads.is_empty());
         let footer = Bytes::from(vec![0; FOOTER_BYTES]);
         for file in 0..1000 {
-            put(&mut kept, &Path::from(file.to_string()), 0, footer.clone());
+            put(&mut kept, &Path::from(file.to_string()), 0, &footer);
         }
         assert_eq!(kept.reads.len(), KEPT_BYTES_MAX / FOOTER_BYTES);
     }
