@@ -123,9 +123,10 @@ fn explain_tells_requests_and_bytes(desk: &Desk) {
     let sizes = files["entries"].as_array().unwrap().iter();
     let sizes: Vec<u64> = sizes.map(|entry| entry["size_bytes"].as_u64().unwrap()).collect();
     // It connects, looks for the table and lists it; three footers, which are the whole of files
-    // so small.
-    assert!(number(store, "requests") <= 9, "{told}");
-    assert_eq!(number(store, "bytes_read"), sizes.iter().sum::<u64>(), "{told} {sizes:?}");
+    // so small, and the rows of one file again, because s3s-fs lists no tags to know it by.
+    assert!(number(store, "requests") <= 8, "{told}");
+    let whole: u64 = sizes.iter().sum();
+    assert!((whole..=whole + sizes[2]).contains(&number(store, "bytes_read")), "{told} {sizes:?}");
     assert!(number(lake, "bytes_read") > 0, "{told}");
     assert_eq!(told["rows"], 1);
 }
