@@ -178,7 +178,8 @@ impl Shared {
             let name = self.forms.dialect().table(&place.name());
             sql.push_str(&format!("SELECT 1 FROM {name} LIMIT 0;"));
         }
-        execute(connection, sql).await.map(drop)
+        let begun = execute(connection, sql).await.map(drop);
+        if snapshot.is_some() { begun.map_err(snapshot::begin_error) } else { begun }
     }
 
     pub(crate) async fn query_table(

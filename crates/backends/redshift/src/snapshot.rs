@@ -16,6 +16,9 @@ pub(crate) const SNAPSHOTS_MAX: usize = 4;
 
 const EXPORT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SELECT pg_export_snapshot()";
 
+/// The server's code of an id that names no snapshot (an invalid value of a parameter).
+const UNKNOWN_SNAPSHOT: &str = "22023";
+
 /// A state of the tables that is kept until the last clone of `kept` is dropped.
 pub(crate) struct Snapshot {
     pub(crate) id: String,
@@ -53,4 +56,16 @@ pub(crate) fn begin_sql(shared: &Shared, snapshot: Option<&str>) -> Result<Strin
     let Some(id) = snapshot else { return Ok("BEGIN READ ONLY;".to_owned()) };
     let id = shared.forms.dialect().text(id)?;
     Ok(format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET TRANSACTION SNAPSHOT {id};"))
+}
+
+/// The error of a transaction that begins with a snapshot, which may be gone.
+pub(crate) fn begin_error(error: Error) -> Error {
+    match error.vendor_code() {
+        Some(UNKNOWN_SNAPSHOT) => {
+            Error::new(ErrorKind::Truncated, "the snapshot of the parts is gone")
+                .with_source(error)
+                .with_hint("ask for the parts again")
+        }
+        _ => error,
+    }
 }

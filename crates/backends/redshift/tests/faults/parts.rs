@@ -69,7 +69,7 @@ pub(crate) async fn parts_are_of_one_moment(stage: &Stage) -> Attempt {
     drop(set);
     kept(stage, 0).await?;
     let gone = total(&datasource, &late).await.err().map(|error| error.kind());
-    ensure!(gone == Some(ErrorKind::QueryInvalid), "{gone:?}");
+    ensure!(gone == Some(ErrorKind::Truncated), "{gone:?}");
 
     let mut sets = Vec::new();
     for _ in 0..KEPT_MAX {
