@@ -127,9 +127,33 @@ def polars(endpoint, work, name):
     return frame.columns, frame.rows()
 
 
+def datafusion(endpoint, work, name):
+    from datafusion import SessionContext
+    from datafusion.object_store import AmazonS3
+
+    store = AmazonS3(
+        bucket_name=BUCKET,
+        region="us-east-1",
+        access_key_id="anybody",
+        secret_access_key="anything",
+        endpoint=endpoint,
+        allow_http=True,
+    )
+    session = SessionContext()
+    session.register_object_store("s3://", store, BUCKET)
+    query = pathlib.Path(name).read_text()
+    for table in (table for table in TABLES if table in query):
+        session.register_parquet(table, f"s3://{BUCKET}/tpch/{table}.parquet")
+    frame = session.sql(query)
+    names = frame.schema().names
+    rows = [row.values() for row in frame.to_pylist()]
+    return names, rows
+
+
 def main():
     client, port, work, name = sys.argv[1:]
-    run = {"boto3": boto3, "obstore": obstore, "duckdb": duckdb, "polars": polars}[client]
+    clients = (boto3, obstore, duckdb, polars, datafusion)
+    run = {client.__name__: client for client in clients}[client]
     answer = run(f"http://127.0.0.1:{port}", work, name)
     if work == "query":
         names, rows = answer

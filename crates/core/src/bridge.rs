@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Context, Copy, Datasource, Delete, Error, ErrorKind, FileDatasource, FileEntry, FileInfo,
-    ListFiles, Operation, Read, ReadRanges, Result, Stat, Write, WriteCondition,
+    ByteRange, Context, Copy, Datasource, Delete, Error, ErrorKind, FileDatasource, FileEntry,
+    FileInfo, ListFiles, Operation, Read, ReadRanges, Result, Stat, Write, WriteCondition,
 };
 
 /// How many keys are deleted by one request.
@@ -98,12 +98,9 @@ impl FileStore {
         }
         let range = match range {
             None => None,
-            Some(GetRange::Bounded(range)) => Some(range),
-            Some(GetRange::Offset(from)) => Some(from..u64::MAX),
-            Some(GetRange::Suffix(n)) => {
-                let size = self.stat(location).await?.size_bytes;
-                Some(size.saturating_sub(n)..size)
-            }
+            Some(GetRange::Bounded(range)) => Some(ByteRange::Bounded(range)),
+            Some(GetRange::Offset(from)) => Some(ByteRange::Bounded(from..u64::MAX)),
+            Some(GetRange::Suffix(bytes)) => Some(ByteRange::Suffix(bytes)),
         };
         if head {
             let meta = meta_of(&self.stat(location).await?)?;

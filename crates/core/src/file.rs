@@ -58,14 +58,24 @@ pub struct Stat {
     pub key: String,
 }
 
+/// Which bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByteRange {
+    /// These; a range that begins after the end of the file is refused, one that ends after it
+    /// is cut there.
+    Bounded(Range<u64>),
+    /// So many before the end of the file, or all of a shorter one: for who does not know its
+    /// size.
+    Suffix(u64),
+}
+
 /// Asks for a file's bytes.
 #[derive(Debug, Clone)]
 pub struct Read {
     /// The key.
     pub key: String,
-    /// Only these bytes; a range that begins after the end is refused, one that ends after it
-    /// is cut there.
-    pub range: Option<Range<u64>>,
+    /// Only these bytes.
+    pub range: Option<ByteRange>,
     /// Only if the tag is still this, else `Conflict`.
     pub if_match: Option<String>,
 }

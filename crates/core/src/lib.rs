@@ -45,8 +45,9 @@ pub use dialect::{
 };
 pub use error::{Error, ErrorKind, Result, Retry, WriteEffect};
 pub use file::{
-    ByteStream, Copy, Delete, DeleteOutcome, FileDatasource, FileEntry, FileInfo, FileStream,
-    ListFiles, Presign, PresignMethod, Read, ReadBody, ReadRanges, Stat, Write, WriteCondition,
+    ByteRange, ByteStream, Copy, Delete, DeleteOutcome, FileDatasource, FileEntry, FileInfo,
+    FileStream, ListFiles, Presign, PresignMethod, Read, ReadBody, ReadRanges, Stat, Write,
+    WriteCondition,
 };
 pub use inventory;
 pub use operation::{Operation, OperationEffect};

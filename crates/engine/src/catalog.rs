@@ -134,12 +134,12 @@ impl<'a> Catalog<'a> {
             return Ok(found.map_err(named)?.map(|table| Resolved::Remote(Arc::new(table))));
         }
         let lake = self.lake(handle).await?;
-        let mut found = lake.find(parts).await.map_err(named)?;
+        let mut found = lake.find(parts, self.schemas).await.map_err(named)?;
         if let ([schema, rest @ ..], None) = (parts, &found)
             && !rest.is_empty()
             && schema.text == NO_SCHEMA
         {
-            found = lake.find(rest).await.map_err(named)?;
+            found = lake.find(rest, self.schemas).await.map_err(named)?;
         }
         found.map(|found| Resolved::file(lake, found, version)).transpose()
     }
@@ -177,7 +177,8 @@ impl<'a> Catalog<'a> {
     async fn path(&self, used: &TableUse) -> Result<Resolved> {
         let path = used.parts.first().map_or("", |p| p.text.as_str());
         let (lake, key) = self.open_path(path).await?;
-        let found = lake.at(&key).await.map_err(|e| e.with_context("path", path))?;
+        let found =
+            lake.at(&key, Some(self.schemas)).await.map_err(|e| e.with_context("path", path))?;
         match found {
             Some(found) => Resolved::file(lake, found, used.version),
             None => {

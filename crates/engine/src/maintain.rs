@@ -115,7 +115,9 @@ impl Work<'_> {
             return Err(no_format(resolved));
         };
         let (prefix, files) = match &found.data {
-            TableData::Files { prefix, files, format } if format.format == FileFormat::Parquet => {
+            TableData::Files { prefix, files, format, .. }
+                if format.format == FileFormat::Parquet =>
+            {
                 (prefix, files)
             }
             TableData::Format { format, .. } => {
@@ -158,7 +160,7 @@ impl Work<'_> {
         if used.is_path {
             let path = used.parts.first().map_or("", |part| part.text.as_str());
             let (lake, key) = self.catalog.open_path(path).await?;
-            if lake.at(&key).await?.is_some() {
+            if lake.at(&key, None).await?.is_some() {
                 return Err(exists(path));
             }
             let folder = key.trim_end_matches('/');

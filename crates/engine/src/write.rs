@@ -375,7 +375,7 @@ fn parquet_body(
 
 /// Whether a table is a folder of Parquet files, all directly in it.
 fn is_plain_folder(found: &FoundTable) -> bool {
-    let TableData::Files { prefix, files, format } = &found.data else { return false };
+    let TableData::Files { prefix, files, format, .. } = &found.data else { return false };
     let directly =
         |key: &str| key.rsplit_once('/').is_some_and(|(folder, _)| format!("{folder}/") == *prefix);
     format.format == FileFormat::Parquet

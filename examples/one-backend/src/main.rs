@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use orbit_core::{
-    Context, Entry, Error, ErrorKind, FileEntry, KeyPath, ListFiles, Node, Operation, Origin, Read,
-    Settings, Sources,
+    ByteRange, Context, Entry, Error, ErrorKind, FileEntry, KeyPath, ListFiles, Node, Operation,
+    Origin, Read, Settings, Sources,
 };
 use orbit_local::BACKEND;
 
@@ -35,7 +35,11 @@ async fn main() -> Result<(), Error> {
         }
     }
 
-    let read = Read { key: "region.csv".to_owned(), range: Some(0..200), if_match: None };
+    let read = Read {
+        key: "region.csv".to_owned(),
+        range: Some(ByteRange::Bounded(0..200)),
+        if_match: None,
+    };
     let mut body = files.read(&context, read).await?;
     while let Some(bytes) = body.bytes.try_next().await? {
         show(&String::from_utf8_lossy(&bytes));

@@ -53,7 +53,8 @@ const WORKS: [Work; 6] = [
 ];
 
 /// DuckDB's answers to queries are taken as right.
-const CLIENTS: [&str; 6] = ["orbit", "obstore", "rclone", "boto3", "duckdb", "polars"];
+const CLIENTS: [&str; 7] =
+    ["orbit", "obstore", "rclone", "boto3", "duckdb", "polars", "datafusion"];
 
 impl Work {
     fn is_query(&self) -> bool {
@@ -73,7 +74,7 @@ impl Work {
         let is_query = self.is_query();
         let can = move |client: &&str| match *client {
             "orbit" | "duckdb" => true,
-            "polars" => is_query,
+            "polars" | "datafusion" => is_query,
             _ => !is_query,
         };
         let is_wanted = |c: &&str| wanted.is_empty() || wanted.iter().any(|name| name == c);
@@ -153,11 +154,13 @@ impl Bench {
         Ok(bench)
     }
 
+    /// As the others are told, the file of the only table.
     fn configuration(&self) -> String {
         format!(
             "datasources:\n  tpch:\n    type: s3\n    bucket_name: bench\n    prefix: tpch\n    \
              endpoint_url: {}\n    region: us-east-1\n    access_key: anybody\n    \
-             secret_key: anything\n",
+             secret_key: anything\n    tables:\n      lineitem:\n        \
+             path: lineitem.parquet\n",
             self.store.endpoint()
         )
     }
@@ -275,8 +278,8 @@ fn head(runs: usize) -> String {
          own on {} cores.\n\
          CPU is the client's; requests and bytes of bodies are counted by the store.\n\
          Listing and reading is `examples/s3-transfer`, queries are the binary \
-         `orbit` over TPC-H at scale factor 1; the tables of a query are all that DuckDB and \
-         Polars are told of.\n\
+         `orbit` over TPC-H at scale factor 1; each engine is told the file of the table, \
+         and DataFusion reads it through `object_store`.\n\
          Answers to queries are compared with DuckDB's.\n\n",
         std::thread::available_parallelism().map_or(1, usize::from)
     );

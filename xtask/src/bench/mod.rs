@@ -18,7 +18,8 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// The 22 queries of TPC-H beside DataFusion, DuckDB and Polars
     Engine(engine::Options),
-    /// Files of a store listed, read and queried, beside rclone, boto3, obstore, DuckDB and Polars
+    /// Files of a store listed, read and queried, beside rclone, boto3, obstore, DuckDB, Polars
+    /// and DataFusion
     Files(files::Options),
     /// A million rows and ten of Snowflake's protocol to Arrow, beside its connector and ADBC
     Http(http::Options),

@@ -91,6 +91,7 @@ pub(super) const STORE_PEERS: Python = Python {
     variable: "ORBIT_STORE_PEERS_PYTHON",
     packages: &[
         "boto3==1.44.5",
+        "datafusion==55.0.0",
         "duckdb==1.5.5",
         // DuckDB would download it.
         "duckdb-extension-httpfs==1.5.5",

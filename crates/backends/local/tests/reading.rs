@@ -9,13 +9,17 @@ use bytes::Bytes;
 use common::{Lake, cx};
 use futures::{StreamExt, TryStreamExt};
 use orbit_core::{
-    Context, ErrorKind, Operation, Presign, PresignMethod, Read, ReadRanges, Result, Tally,
-    WriteCondition,
+    ByteRange, Context, ErrorKind, Operation, Presign, PresignMethod, Read, ReadRanges, Result,
+    Tally, WriteCondition,
 };
 use tokio_util::sync::CancellationToken;
 
 fn read(key: &str, range: Option<Range<u64>>, if_match: Option<&str>) -> Read {
-    Read { key: key.to_owned(), range, if_match: if_match.map(str::to_owned) }
+    Read {
+        key: key.to_owned(),
+        range: range.map(ByteRange::Bounded),
+        if_match: if_match.map(str::to_owned),
+    }
 }
 
 async fn ranges(

@@ -1,6 +1,8 @@
 //! The bucket: a client for its region, its keys, and the requests' common limits.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -10,17 +12,24 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use orbit_aws::{Failure, KeptCredentials, SdkConfig, send};
 use orbit_core::{Context, Result};
+use orbit_file::repeat;
 
 use crate::config::S3Config;
 use crate::error;
 use crate::headers::ExtraHeaders;
 
+/// How often one of many requests of an operation is sent again.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+
 /// A request that moves bytes may take longer by this much for each of them.
 const SLOWEST_BYTES_PER_SECOND: u64 = 256 << 10;
 
 /// A bucket, or a folder of it.
+///
+/// Nothing is asked before the first operation: where the store names another region then, the
+/// bucket is asked for there from that request on.
 pub(crate) struct Bucket {
-    pub(crate) client: Client,
+    client: Mutex<Client>,
     pub(crate) name: String,
     /// What stands before every key.
     pub(crate) prefix: String,
@@ -29,39 +38,16 @@ pub(crate) struct Bucket {
     /// How long the store may be silent.
     pub(crate) silence_max: Duration,
     pub(crate) parallel_max: usize,
+    /// Something answered, be it with a refusal.
+    is_reached: AtomicBool,
+    /// A request was answered as it should be.
+    is_found: AtomicBool,
 }
 
 impl Bucket {
-    /// Finds the bucket: where the store names another region, it is asked there, once.
-    pub(crate) async fn find(cx: &Context, sdk: &SdkConfig, config: &S3Config) -> Result<Self> {
-        let bucket = Self::in_region(sdk, config, sdk.region().cloned());
-        let Err(failure) = bucket.look(cx).await else { return Ok(bucket) };
-        let asked = sdk.region().map(AsRef::as_ref);
-        match failure.region.clone() {
-            Some(region) if asked != Some(region.as_str()) && error::is_elsewhere(&failure) => {
-                tracing::debug!(bucket = bucket.name, region, "the bucket lies in another region");
-                let bucket = Self::in_region(sdk, config, Some(Region::new(region)));
-                match bucket.look(cx).await {
-                    Ok(()) => Ok(bucket),
-                    Err(failure) => bucket.unless_listing_is_denied(failure),
-                }
-            }
-            _ => bucket.unless_listing_is_denied(failure),
-        }
-    }
-
-    /// Who may read a file may not be allowed to list: that is no reason to refuse to connect.
-    fn unless_listing_is_denied(self, failure: Failure) -> Result<Self> {
-        match failure.is("AccessDenied") {
-            true => Ok(self),
-            false => Err(self.error(failure)),
-        }
-    }
-
-    fn in_region(sdk: &SdkConfig, config: &S3Config, region: Option<Region>) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig, config: &S3Config) -> Self {
         let credentials = config.credentials();
         let mut client = Builder::from(sdk)
-            .region(region)
             .identity_cache(credentials.clone())
             .force_path_style(config.uses_path_style())
             .disable_s3_express_session_auth(true)
@@ -70,24 +56,51 @@ impl Bucket {
             client = client.endpoint_url(url);
         }
         Self {
-            client: Client::from_conf(client.build()),
+            client: Mutex::new(Client::from_conf(client.build())),
             name: config.bucket_name.clone(),
             prefix: config.key_prefix(),
             is_anonymous: config.is_anonymous(),
             credentials,
             silence_max: config.response_timeout(),
             parallel_max: config.parallel_requests_max(),
+            is_reached: AtomicBool::new(false),
+            is_found: AtomicBool::new(false),
         }
     }
 
-    pub(crate) async fn look(&self, cx: &Context) -> Result<(), Failure> {
-        let list = self.client.list_objects_v2().bucket(&self.name).max_keys(1);
-        self.send(cx, 0, list.prefix(&self.prefix).send()).await.map(drop)
+    /// The client of the region where the bucket is taken to lie.
+    pub(crate) fn client(&self) -> Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the bucket is known to be there, and to be asked for where it lies.
+    pub(crate) fn is_found(&self) -> bool {
+        self.is_found.load(Ordering::Relaxed)
     }
 
     /// The cheapest request whose answer tells wrong credentials from missing rights.
+    pub(crate) async fn look(&self, cx: &Context) -> Result<(), Failure> {
+        let list = |client: Client| {
+            let list = client.list_objects_v2().bucket(&self.name).max_keys(1);
+            list.prefix(&self.prefix).send()
+        };
+        self.send(cx, 0, list).await.map(drop).map_err(of_bucket)
+    }
+
     pub(crate) async fn ping(&self, cx: &Context) -> Result<()> {
         self.look(cx).await.map_err(|failure| self.error(failure))
+    }
+
+    /// Finds out where the bucket lies, for what is not asked of the store itself.
+    pub(crate) async fn locate(&self, cx: &Context) -> Result<()> {
+        if self.is_found() {
+            return Ok(());
+        }
+        match self.look(cx).await {
+            // Who may read a file may not be allowed to list.
+            Err(failure) if !failure.is("AccessDenied") => Err(self.error(failure)),
+            _ => Ok(()),
+        }
     }
 
     /// The store's key of a key of ours.
@@ -100,8 +113,28 @@ impl Bucket {
         full.strip_prefix(&self.prefix).map(str::to_owned)
     }
 
-    /// Sends a request that moves `bytes` bytes before its answer begins.
-    pub(crate) async fn send<T, E>(
+    /// Sends a request that moves `bytes` bytes before its answer begins; in another region, once
+    /// more, where the store names one.
+    pub(crate) async fn send<T, E, Fut>(
+        &self,
+        cx: &Context,
+        bytes: u64,
+        request: impl Fn(Client) -> Fut,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let client = self.client();
+        let sent = self.send_once(cx, bytes, request(client.clone())).await;
+        let Err(failure) = sent else { return sent };
+        match self.moved(&client, &failure) {
+            Some(client) => self.send_once(cx, bytes, request(client)).await,
+            None => Err(failure),
+        }
+    }
+
+    async fn send_once<T, E>(
         &self,
         cx: &Context,
         bytes: u64,
@@ -112,16 +145,64 @@ impl Bucket {
     {
         let limit = self.silence_max + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
         // The client's futures are tens of kilobytes, and deep stacks would copy them.
-        self.credentials.learn_from(send(cx, limit, Box::pin(request))).await
+        let answer = self.credentials.learn_from(send(cx, limit, Box::pin(request))).await;
+        match &answer {
+            Ok(_) => {
+                self.is_reached.store(true, Ordering::Relaxed);
+                self.is_found.store(true, Ordering::Relaxed);
+            }
+            Err(failure) if failure.status.is_some() => {
+                self.is_reached.store(true, Ordering::Relaxed);
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// Repeats one of many requests of an operation while its failure may be mended. A store that
+    /// never answered is more likely not there than busy: that is left to who repeats operations.
+    pub(crate) async fn repeat<T, Fut>(&self, cx: &Context, request: impl Fn() -> Fut) -> Result<T>
+    where
+        Fut: Future<Output = Result<T>>,
+    {
+        let once = || async {
+            match request().await {
+                Err(error) if !self.is_reached.load(Ordering::Relaxed) => Ok(Err(error)),
+                answer => answer.map(Ok),
+            }
+        };
+        repeat(cx, ATTEMPTS_MAX, once).await?
+    }
+
+    /// The client of the region that the store names in place of that of `asked`.
+    fn moved(&self, asked: &Client, failure: &Failure) -> Option<Client> {
+        let region = failure.region.as_deref().filter(|_| error::is_elsewhere(failure))?;
+        let region_of = |client: &Client| client.config().region().map(ToString::to_string);
+        if region_of(asked).as_deref() == Some(region) {
+            return None;
+        }
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another request may have learnt it meanwhile.
+        if region_of(&client).as_deref() != Some(region) {
+            tracing::debug!(bucket = self.name, region, "the bucket lies in another region");
+            let config = client.config().to_builder().region(Region::new(region.to_owned()));
+            *client = Client::from_conf(config.build());
+        }
+        Some(client.clone())
     }
 
     /// The failure of an operation on the bucket.
-    pub(crate) fn error(&self, mut failure: Failure) -> orbit_core::Error {
-        if failure.status == Some(404) {
-            failure.code = Some("NoSuchBucket".to_owned());
-        }
-        error::of(failure).with_context("bucket", &self.name)
+    pub(crate) fn error(&self, failure: Failure) -> orbit_core::Error {
+        error::of(of_bucket(failure)).with_context("bucket", &self.name)
     }
+}
+
+/// What is missed by a request for no file in particular is the bucket.
+fn of_bucket(mut failure: Failure) -> Failure {
+    if failure.status == Some(404) {
+        failure.code = Some("NoSuchBucket".to_owned());
+    }
+    failure
 }
 
 impl fmt::Debug for Bucket {

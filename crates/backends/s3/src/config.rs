@@ -202,7 +202,6 @@ impl BackendConfig for S3Config {
 
     async fn connect(&self, cx: &Context, _: &Sources) -> Result<Arc<dyn Datasource>> {
         let sdk = self.access().load(cx).await?;
-        let bucket = Bucket::find(cx, &sdk, self).await?;
-        Ok(Arc::new(S3Datasource::new(bucket)))
+        Ok(Arc::new(S3Datasource::new(Bucket::new(&sdk, self))))
     }
 }

@@ -3,16 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::types::CompletedPart;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use orbit_core::{Context, Copy, Error, ErrorKind, FileInfo, Result, WriteCondition, WriteEffect};
-use orbit_file::{Cleanups, PartStore, in_parts, repeat};
+use orbit_file::{Cleanups, PartStore, in_parts};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::bucket::Bucket;
 use crate::error;
-use crate::reading::ATTEMPTS_MAX;
 use crate::writing::{Part, Upload, part_number, repeat_if_nothing_was_written};
 
 /// The most that one request copies.
@@ -34,7 +34,7 @@ impl Bucket {
     ) -> Result<()> {
         let Copy { from, to, condition } = request;
         let stat = || self.stat(cx, &from);
-        let source = Box::pin(repeat(cx, ATTEMPTS_MAX, stat)).await.map_err(nothing_written)?;
+        let source = Box::pin(self.repeat(cx, stat)).await.map_err(nothing_written)?;
         if condition == WriteCondition::Always && source.size_bytes <= COPY_BYTES_MAX {
             return self.copy_at_once(cx, &source, &to).await;
         }
@@ -48,14 +48,14 @@ impl Bucket {
     }
 
     async fn copy_at_once(&self, cx: &Context, source: &FileInfo, to: &str) -> Result<()> {
-        let copy = || {
-            let copy = self.client.copy_object().bucket(&self.name).key(self.full(to));
+        let copy = |client: Client| {
+            let copy = client.copy_object().bucket(&self.name).key(self.full(to));
             let copy = copy.copy_source(self.source_of(source));
-            let copy = copy.set_copy_source_if_match(source.etag.clone()).send();
-            async move {
-                let answer = self.send(cx, source.size_bytes, copy).await;
-                answer.map(drop).map_err(|failure| error::of_write(failure, &source.key))
-            }
+            copy.set_copy_source_if_match(source.etag.clone()).send()
+        };
+        let copy = || async {
+            let answer = self.send(cx, source.size_bytes, copy).await;
+            answer.map(drop).map_err(|failure| error::of_write(failure, &source.key))
         };
         Box::pin(repeat_if_nothing_was_written(cx, copy)).await
     }
@@ -72,7 +72,7 @@ impl Bucket {
             .collect();
         let copy = |(number, range): (u32, Range<u64>)| async move {
             let part = || self.copy_part(cx, upload, number, source, &range);
-            repeat(cx, ATTEMPTS_MAX, part).await
+            self.repeat(cx, part).await
         };
         let copies: Vec<_> = (0_u32..).zip(ranges).map(copy).collect();
         stream::iter(copies).buffered(self.parallel_max).try_collect().await
@@ -87,11 +87,13 @@ impl Bucket {
         range: &Range<u64>,
     ) -> Result<Part> {
         let (length, place) = (range.end - range.start, part_number(number));
-        let copy = self.client.upload_part_copy().bucket(&self.name).key(self.full(&upload.key));
-        let copy = copy.upload_id(&upload.id).part_number(place);
-        let copy = copy.copy_source(self.source_of(source));
-        let copy = copy.copy_source_range(format!("bytes={}-{}", range.start, range.end - 1));
-        let copy = copy.set_copy_source_if_match(source.etag.clone()).send();
+        let copy = |client: Client| {
+            let copy = client.upload_part_copy().bucket(&self.name).key(self.full(&upload.key));
+            let copy = copy.upload_id(&upload.id).part_number(place);
+            let copy = copy.copy_source(self.source_of(source));
+            let copy = copy.copy_source_range(format!("bytes={}-{}", range.start, range.end - 1));
+            copy.set_copy_source_if_match(source.etag.clone()).send()
+        };
         let answer = self.send(cx, length, copy).await;
         let answer = answer.map_err(|failure| error::of_key(failure, &source.key))?;
         let copied = answer.copy_part_result.ok_or_else(|| {

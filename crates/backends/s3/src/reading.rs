@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream as StoreBytes, DateTime};
@@ -13,21 +14,18 @@ use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use orbit_aws::Failure;
 use orbit_core::{
-    ByteStream, Context, Error, ErrorKind, FileEntry, FileInfo, FileStream, ListFiles, Read,
-    ReadBody, ReadRanges, Result,
+    ByteRange, ByteStream, Context, Error, ErrorKind, FileEntry, FileInfo, FileStream, ListFiles,
+    Read, ReadBody, ReadRanges, Result,
 };
 use orbit_file::{
     Coalescing, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
-    in_key_order, pages, read_ahead, repeat, require_within, resuming_body, whole,
+    in_key_order, pages, read_ahead, require_within, resuming_body, whole,
 };
 use percent_encoding::percent_decode_str;
 
-use crate::bucket::Bucket;
+use crate::bucket::{ATTEMPTS_MAX, Bucket};
 use crate::checksum::Checksum;
 use crate::error;
-
-/// How often one of many requests of an operation is sent again.
-pub(crate) const ATTEMPTS_MAX: u32 = 5;
 
 /// Where a listing goes on.
 #[derive(Debug, Clone)]
@@ -60,7 +58,7 @@ impl Bucket {
             let (bucket, request, cx) = (Arc::clone(&self), Arc::clone(&request), page_cx.clone());
             async move {
                 let page = || bucket.page(&cx, &request, &position);
-                repeat(&cx, ATTEMPTS_MAX, page).await
+                bucket.repeat(&cx, page).await
             }
         })
     }
@@ -105,14 +103,17 @@ impl Bucket {
         encoding: Option<EncodingType>,
     ) -> Result<ListObjectsV2Output, Failure> {
         let ListFiles { prefix, delimited, start_after } = request;
-        let mut list = self.client.list_objects_v2().bucket(&self.name);
-        list = list.prefix(self.full(prefix)).set_encoding_type(encoding);
-        list = list.set_delimiter(delimited.then(|| "/".to_owned()));
-        list = match position {
-            Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
-            Position::After(token) => list.continuation_token(token),
+        let list = |client: Client| {
+            let list = client.list_objects_v2().bucket(&self.name).prefix(self.full(prefix));
+            let list = list.set_delimiter(delimited.then(|| "/".to_owned()));
+            let list = list.set_encoding_type(encoding.clone());
+            match position {
+                Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
+                Position::After(token) => list.continuation_token(token),
+            }
+            .send()
         };
-        self.send(cx, 0, list.send()).await
+        self.send(cx, 0, list).await
     }
 
     pub(crate) fn senseless(&self, message: &'static str) -> Error {
@@ -143,8 +144,9 @@ impl Bucket {
     }
 
     pub(crate) async fn stat(&self, cx: &Context, key: &str) -> Result<FileInfo> {
-        let head = self.client.head_object().bucket(&self.name).key(self.full(key));
-        let answer = match self.send(cx, 0, head.send()).await {
+        let head =
+            |client: Client| client.head_object().bucket(&self.name).key(self.full(key)).send();
+        let answer = match self.send(cx, 0, head).await {
             Ok(answer) => answer,
             Err(failure) => return Err(error::of_key(self.told(cx, failure).await, key)),
         };
@@ -159,7 +161,14 @@ impl Bucket {
 
     /// Why a request was refused whose answer has no body to say so in: another one is asked.
     async fn told(&self, cx: &Context, failure: Failure) -> Failure {
-        if failure.status != Some(400) || failure.code.is_some() {
+        let has_reason = failure.code.as_deref().is_some_and(|code| code != "NotFound");
+        // Of a bucket that was never found, not the file may be missing but the bucket itself.
+        let is_doubtful = match failure.status {
+            Some(400) => true,
+            Some(403 | 404) => !self.is_found(),
+            _ => false,
+        };
+        if has_reason || !is_doubtful {
             return failure;
         }
         match self.look(cx).await {
@@ -173,9 +182,12 @@ impl Bucket {
         let how = ReadAhead { parallel_max: self.parallel_max, ..ReadAhead::default() };
         // A range that is long by itself begins with a request for its first piece. That a whole
         // file is long is known from the answer, which has the checksum of the whole.
-        let piece = range.as_ref().and_then(|range| how.first_piece(range));
+        let piece = match &range {
+            Some(ByteRange::Bounded(range)) => how.first_piece(range),
+            None | Some(ByteRange::Suffix(_)) => None,
+        };
         let is_piece = piece.is_some();
-        let asked = piece.or_else(|| range.clone());
+        let asked = piece.map(ByteRange::Bounded).or_else(|| range.clone());
         let mut opened = self.open(cx, &key, asked, if_match.as_deref()).await?;
         if is_piece && opened.info.etag.is_none() {
             opened = self.open(cx, &key, range.clone(), if_match.as_deref()).await?;
@@ -185,7 +197,10 @@ impl Bucket {
             let bytes = checked_body(cx, key, sent.clone(), bytes);
             return Ok(ReadBody { info, range: sent, bytes });
         };
-        let end = range.filter(|_| is_piece).map_or(sent.end, |r| r.end.min(info.size_bytes));
+        let end = match range {
+            Some(ByteRange::Bounded(range)) if is_piece => range.end.min(info.size_bytes),
+            _ => sent.end,
+        };
         let range = sent.start..end;
         let first = if is_piece { sent } else { how.first_piece(&sent).unwrap_or(sent) };
         let content = Content { cx: cx.clone(), key, etag };
@@ -208,8 +223,9 @@ impl Bucket {
     /// One piece of a file that is read ahead.
     async fn piece(self: Arc<Self>, content: Content, range: Range<u64>) -> Result<ByteStream> {
         let Content { cx, key, etag } = &content;
-        let open = || self.open(cx, key, Some(range.clone()), Some(etag)).boxed();
-        let opened = repeat(cx, ATTEMPTS_MAX, open).await?;
+        let asked = ByteRange::Bounded(range.clone());
+        let open = || self.open(cx, key, Some(asked.clone()), Some(etag)).boxed();
+        let opened = self.repeat(cx, open).await?;
         Ok(self.resuming(&content, range.clone(), opened.bytes))
     }
 
@@ -231,9 +247,8 @@ impl Bucket {
         };
         resuming_body(&cx, resume, bytes, move |range, etag| {
             let (bucket, cx, key) = (Arc::clone(&bucket), open_cx.clone(), key.clone());
-            let open =
-                async move { Ok(bucket.open(&cx, &key, Some(range), Some(&etag)).await?.bytes) };
-            open.boxed()
+            let range = Some(ByteRange::Bounded(range));
+            async move { Ok(bucket.open(&cx, &key, range, Some(&etag)).await?.bytes) }.boxed()
         })
     }
 
@@ -255,7 +270,7 @@ impl Bucket {
             let request = Read { key: key.clone(), range: None, if_match: if_match.clone() };
             async move {
                 let fetch = || bucket.fetch(&cx, &request, range.clone(), &first).boxed();
-                repeat(&cx, ATTEMPTS_MAX, fetch).await
+                bucket.repeat(&cx, fetch).await
             }
             .boxed()
         });
@@ -274,7 +289,7 @@ impl Bucket {
         range: Range<u64>,
         first: &OnceLock<FileInfo>,
     ) -> Result<Bytes> {
-        let request = Read { range: Some(range), ..request.clone() };
+        let request = Read { range: Some(ByteRange::Bounded(range)), ..request.clone() };
         let body = Arc::clone(self).read(cx, request).await?;
         let info = first.get_or_init(|| body.info.clone());
         if info.etag != body.info.etag {
@@ -288,17 +303,18 @@ impl Bucket {
         &self,
         cx: &Context,
         key: &str,
-        range: Option<Range<u64>>,
+        range: Option<ByteRange>,
         if_match: Option<&str>,
     ) -> Result<Opened> {
-        // HTTP cannot ask for no byte at all.
-        if let Some(range) = range.as_ref().filter(|range| range.start >= range.end) {
+        if let Some(range) = range.as_ref().filter(|range| is_empty(range)) {
             return self.open_nothing(cx, key, range.clone(), if_match).await;
         }
-        let get = self.client.get_object().bucket(&self.name).key(self.full(key));
-        let get = get.set_range(range.as_ref().map(header_of));
-        let get = get.set_if_match(if_match.map(str::to_owned));
-        match (self.send(cx, 0, get.send()).await, range) {
+        let get = |client: Client| {
+            let get = client.get_object().bucket(&self.name).key(self.full(key));
+            let get = get.set_range(range.as_ref().map(header_of));
+            get.set_if_match(if_match.map(str::to_owned)).send()
+        };
+        match (self.send(cx, 0, get).await, range) {
             (Ok(answer), range) => opened(answer, key, range, if_match),
             (Err(failure), Some(range)) if error::is_range(&failure) => {
                 self.open_nothing(cx, key, range, if_match).await
@@ -312,7 +328,7 @@ impl Bucket {
         &self,
         cx: &Context,
         key: &str,
-        range: Range<u64>,
+        range: ByteRange,
         if_match: Option<&str>,
     ) -> Result<Opened> {
         let info = self.stat(cx, key).await?;
@@ -330,7 +346,7 @@ impl Bucket {
 fn opened(
     answer: GetObjectOutput,
     key: &str,
-    asked: Option<Range<u64>>,
+    asked: Option<ByteRange>,
     if_match: Option<&str>,
 ) -> Result<Opened> {
     let length = size_of(answer.content_length());
@@ -342,10 +358,7 @@ fn opened(
         Some(None) => return Err(senseless("the store's answer does not say which bytes it has")),
         None => (0, length),
     };
-    let range = match asked {
-        Some(asked) => asked.start..asked.end.min(size_bytes),
-        None => 0..size_bytes,
-    };
+    let range = clip_range(asked, size_bytes).map_err(|e| e.with_context("key", key))?;
     if range != (start..start + length) {
         return Err(senseless("the store sent other bytes than were asked for"));
     }
@@ -383,10 +396,19 @@ fn changed(key: &str) -> Error {
     error::of_key(Failure { status, code: None, region: None, may_have_worked: false, error }, key)
 }
 
-fn header_of(range: &Range<u64>) -> String {
-    match range.end {
-        u64::MAX => format!("bytes={}-", range.start),
-        end => format!("bytes={}-{}", range.start, end - 1),
+/// Whether no byte is asked for, which HTTP cannot say.
+fn is_empty(range: &ByteRange) -> bool {
+    match range {
+        ByteRange::Bounded(range) => range.start >= range.end,
+        ByteRange::Suffix(bytes) => *bytes == 0,
+    }
+}
+
+fn header_of(range: &ByteRange) -> String {
+    match range {
+        ByteRange::Bounded(range) if range.end == u64::MAX => format!("bytes={}-", range.start),
+        ByteRange::Bounded(range) => format!("bytes={}-{}", range.start, range.end - 1),
+        ByteRange::Suffix(bytes) => format!("bytes=-{bytes}"),
     }
 }
 

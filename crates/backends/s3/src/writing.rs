@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use bytes::Bytes;
@@ -14,9 +15,8 @@ use orbit_core::{
 };
 use orbit_file::{PartStore, repeat};
 
-use crate::bucket::Bucket;
+use crate::bucket::{ATTEMPTS_MAX, Bucket};
 use crate::error;
-use crate::reading::ATTEMPTS_MAX;
 
 /// How many keys one request deletes at most.
 const DELETE_KEYS_MAX: usize = 1000;
@@ -82,22 +82,23 @@ impl PartStore for Bucket {
     ) -> Result<FileInfo> {
         let length = bytes.len() as u64;
         let (if_match, if_none_match) = headers_of(condition);
-        let put = || {
-            let put = self.client.put_object().bucket(&self.name).key(self.full(key));
+        let put = |client: Client| {
+            let put = client.put_object().bucket(&self.name).key(self.full(key));
             let put = put.set_if_match(if_match.clone()).set_if_none_match(if_none_match.clone());
-            let request = put.body(bytes.clone().into()).send();
-            async move { self.send(cx, length, request).await.map_err(|e| refused(e, key, condition)) }
+            put.body(bytes.clone().into()).send()
         };
+        let put =
+            || async { self.send(cx, length, put).await.map_err(|e| refused(e, key, condition)) };
         let answer = Box::pin(repeat_if_nothing_was_written(cx, put)).await?;
         Ok(self.written(cx, key, length, answer.e_tag).await)
     }
 
     async fn begin(&self, cx: &Context, key: &str) -> Result<Upload> {
-        let create = || {
-            let create = self.client.create_multipart_upload();
-            let create = create.bucket(&self.name).key(self.full(key)).send();
-            async move { self.send(cx, 0, create).await.map_err(|e| error::of_write(e, key)) }
+        let create = |client: Client| {
+            client.create_multipart_upload().bucket(&self.name).key(self.full(key)).send()
         };
+        let create =
+            || async { self.send(cx, 0, create).await.map_err(|e| error::of_write(e, key)) };
         let answer = Box::pin(repeat_if_nothing_was_written(cx, create)).await?;
         let id = answer.upload_id.ok_or_else(|| {
             let message = "the store began an upload and did not name it";
@@ -115,8 +116,10 @@ impl PartStore for Bucket {
     ) -> Result<Part> {
         let Upload { key, id } = upload;
         let (length, place) = (bytes.len() as u64, part_number(number));
-        let put = self.client.upload_part().bucket(&self.name).key(self.full(key));
-        let put = put.upload_id(id).part_number(place).body(bytes.into()).send();
+        let put = |client: Client| {
+            let put = client.upload_part().bucket(&self.name).key(self.full(key));
+            put.upload_id(id).part_number(place).body(bytes.clone().into()).send()
+        };
         let answer = self.send(cx, length, put).await.map_err(|e| error::of_key(e, key))?;
         let completed = CompletedPart::builder()
             .part_number(place)
@@ -138,16 +141,16 @@ impl PartStore for Bucket {
         parts.sort_unstable_by_key(|part| part.number);
         let parts = parts.into_iter().map(|part| part.completed).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let complete = || {
+        let complete = |client: Client| {
             let (if_match, if_none_match) = headers_of(condition);
-            let complete = self.client.complete_multipart_upload().bucket(&self.name);
+            let complete = client.complete_multipart_upload().bucket(&self.name);
             let complete = complete.key(self.full(key)).upload_id(id);
             let complete = complete.multipart_upload(parts.clone());
-            let complete = complete.set_if_match(if_match).set_if_none_match(if_none_match).send();
-            async move {
-                let answer = self.send(cx, length, complete).await;
-                answer.map_err(|failure| refused_at_the_end(failure, key, condition))
-            }
+            complete.set_if_match(if_match).set_if_none_match(if_none_match).send()
+        };
+        let complete = || async {
+            let answer = self.send(cx, length, complete).await;
+            answer.map_err(|failure| refused_at_the_end(failure, key, condition))
         };
         let answer = Box::pin(repeat_if_nothing_was_written(cx, complete)).await?;
         Ok(self.written(cx, key, length, answer.e_tag).await)
@@ -155,8 +158,10 @@ impl PartStore for Bucket {
 
     async fn abort(&self, cx: &Context, upload: &Upload) -> Result<()> {
         let Upload { key, id } = upload;
-        let abort = self.client.abort_multipart_upload().bucket(&self.name);
-        let abort = abort.key(self.full(key)).upload_id(id).send();
+        let abort = |client: Client| {
+            let abort = client.abort_multipart_upload().bucket(&self.name);
+            abort.key(self.full(key)).upload_id(id).send()
+        };
         match self.send(cx, 0, abort).await {
             Err(failure) if !failure.is("NoSuchUpload") => Err(error::of_key(failure, key)),
             _ => Ok(()),
@@ -233,11 +238,11 @@ impl Bucket {
             errors = Box::pin(repeat_if_nothing_was_written(cx, delete)).await?;
         }
         for key in alone {
-            let delete = || {
-                let delete = self.client.delete_object().bucket(&self.name).key(self.full(key));
-                let delete = delete.send();
-                async move { self.send(cx, 0, delete).await.map_err(|e| error::of_write(e, key)) }
+            let delete = |client: Client| {
+                client.delete_object().bucket(&self.name).key(self.full(key)).send()
             };
+            let delete =
+                || async { self.send(cx, 0, delete).await.map_err(|e| error::of_write(e, key)) };
             if let Err(error) = Box::pin(repeat_if_nothing_was_written(cx, delete)).await {
                 errors.insert(key.clone(), error);
             }
@@ -261,8 +266,9 @@ impl Bucket {
         let object = |key: &&String| ObjectIdentifier::builder().key(self.full(key)).build();
         let objects = keys.iter().map(object).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
         let list = Delete::builder().set_objects(Some(objects)).quiet(true).build();
-        let delete = self.client.delete_objects().bucket(&self.name);
-        let delete = delete.delete(list.map_err(invalid)?).send();
+        let list = list.map_err(invalid)?;
+        let delete =
+            |client: Client| client.delete_objects().bucket(&self.name).delete(list.clone()).send();
         let answer = self.send(cx, 0, delete).await.map_err(|failure| {
             let effect = match failure.may_have_worked {
                 true => WriteEffect::Unknown,
@@ -294,15 +300,16 @@ impl Bucket {
         }
         let lent = PresigningConfig::expires_in(expires_in)
             .map_err(|e| invalid("a URL cannot be made for so long").with_source(e))?;
-        let (bucket, full) = (&self.name, self.full(&key));
+        self.locate(cx).await?;
+        let (client, bucket, full) = (self.client(), &self.name, self.full(&key));
         let url = async {
             Ok(match method {
                 PresignMethod::Get => {
-                    let get = self.client.get_object().bucket(bucket).key(full);
+                    let get = client.get_object().bucket(bucket).key(full);
                     quiet(get.presigned(lent)).await.map_err(|e| Failure::of(&e))
                 }
                 PresignMethod::Put => {
-                    let put = self.client.put_object().bucket(bucket).key(full);
+                    let put = client.put_object().bucket(bucket).key(full);
                     quiet(put.presigned(lent)).await.map_err(|e| Failure::of(&e))
                 }
             })

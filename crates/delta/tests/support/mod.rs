@@ -18,9 +18,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use orbit_core::{
-    BatchStream, Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind, Facets,
-    FileCapability, FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation, Presign,
-    Read, ReadBody, ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
+    BatchStream, ByteRange, Context, Copy, Datasource, Delete, DeleteOutcome, Error, ErrorKind,
+    Facets, FileCapability, FileDatasource, FileEntry, FileInfo, FileStream, ListFiles, Operation,
+    Presign, Read, ReadBody, ReadCapability, ReadRanges, Result, Secret, Stat, Version, Write,
     WriteCapability, WriteCondition,
 };
 use orbit_engine::{Faults, FormatCommand, FormatTable, TableAnswer, TableCommand, TableFormat};
@@ -140,8 +140,13 @@ impl FileDatasource for Folder {
     async fn read(&self, _: &Context, request: Read) -> Result<ReadBody> {
         self.note(Operation::Read, &request.key);
         let info = self.info(&request.key)?;
-        let range = request.range.unwrap_or(0..u64::MAX);
-        let range = range.start..range.end.min(info.size_bytes);
+        let range = match request.range {
+            None => 0..info.size_bytes,
+            Some(ByteRange::Bounded(range)) => range.start..range.end.min(info.size_bytes),
+            Some(ByteRange::Suffix(bytes)) => {
+                info.size_bytes.saturating_sub(bytes)..info.size_bytes
+            }
+        };
         let bytes = fs::read(self.root.join(&request.key)).unwrap();
         let bytes = Bytes::from(bytes).slice(range.start as usize..range.end as usize);
         Ok(ReadBody { info, range, bytes: stream::iter([Ok(bytes)]).boxed() })

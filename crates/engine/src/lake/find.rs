@@ -8,26 +8,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use glob::{MatchOptions, Pattern};
 use orbit_core::{
     Context, Datasource, Error, ErrorKind, FileInfo, Operation, Result, Stat, Version,
 };
 
 use super::format::DataFormat;
+use super::infer::SchemaCache;
 use super::list::{self, Level};
 use super::scan::{FolderScan, format_of};
+use super::tail::read_tail;
 use crate::name::{NamePart, pick};
 use crate::{Faults, FileFormat, FormatTable, TableFormat, TableInfo, TableOptions};
-
-/// Folders within folders that a listing of tables looks into.
-const SCHEMA_DEPTH_MAX: usize = 3;
-
-/// Folders looked into at once.
-const LISTINGS_MAX: usize = 8;
 
 /// What separates the folders of a glob.
 const GLOB: MatchOptions = MatchOptions {
@@ -42,7 +36,7 @@ pub(crate) struct Lake {
     name: String,
     cache_scope: String,
     datasource: Arc<dyn Datasource>,
-    tables: BTreeMap<String, TableOptions>,
+    pub(super) tables: BTreeMap<String, TableOptions>,
     formats: Vec<Arc<dyn TableFormat>>,
     files_max: usize,
     levels: Mutex<HashMap<String, Arc<Level>>>,
@@ -62,8 +56,9 @@ pub(crate) struct FoundTable {
 /// What a table is made of.
 #[derive(Debug, Clone)]
 pub(crate) enum TableData {
-    /// Files of one format; `prefix` is what all their keys begin with, up to a slash.
-    Files { prefix: String, files: Vec<FileInfo>, format: DataFormat },
+    /// Files of one format; `prefix` is what all their keys begin with, up to a slash, and
+    /// `tail` the end of the only file, where it was read to learn its size.
+    Files { prefix: String, files: Vec<FileInfo>, format: DataFormat, tail: Option<Bytes> },
     /// A folder of another crate's format.
     Format { folder: String, format: Arc<dyn TableFormat> },
 }
@@ -158,14 +153,18 @@ impl Lake {
         seen
     }
 
-    /// The table of this name, if there is one.
-    pub(crate) async fn find(&self, name: &[NamePart]) -> Result<Option<FoundTable>> {
+    /// The table of this name, if there is one; `learnt` are those that were read before.
+    pub(crate) async fn find(
+        &self,
+        name: &[NamePart],
+        learnt: &SchemaCache,
+    ) -> Result<Option<FoundTable>> {
         let Some((table, schema)) = name.split_last() else { return Ok(None) };
         if schema.is_empty()
             && let Some(configured) = pick(table, self.tables.keys().map(String::as_str))?
         {
             let options = &self.tables[configured];
-            return self.configured(configured, options).await.map(Some);
+            return self.configured(configured, options, Some(learnt)).await.map(Some);
         }
         let mut prefix = String::new();
         let mut parts = Vec::new();
@@ -215,6 +214,7 @@ impl Lake {
                     prefix: prefix.to_owned(),
                     files: vec![(*info).clone()],
                     format: *format,
+                    tail: None,
                 },
             })),
             _ => {
@@ -230,7 +230,7 @@ impl Lake {
     }
 
     /// The table that a folder is, if it is one.
-    async fn folder(
+    pub(super) async fn folder(
         &self,
         parts: Vec<String>,
         folder: &str,
@@ -264,7 +264,7 @@ impl Lake {
                     .with_hint("name its tables under `tables:`, each with a path and a format"));
             }
             let files = scan.files;
-            TableData::Files { prefix: prefix.clone(), files, format }
+            TableData::Files { prefix: prefix.clone(), files, format, tail: None }
         } else {
             return Ok(None);
         };
@@ -296,10 +296,14 @@ impl Lake {
     }
 
     /// The table at a key: a file, a folder or a glob.
-    pub(crate) async fn at(&self, key: &str) -> Result<Option<FoundTable>> {
+    pub(crate) async fn at(
+        &self,
+        key: &str,
+        learnt: Option<&SchemaCache>,
+    ) -> Result<Option<FoundTable>> {
         let last = key.trim_end_matches('/').rsplit('/').next().unwrap_or(key);
         let name = DataFormat::of_name(last).map_or(last, |(_, stem)| stem);
-        self.by_path(vec![name.to_owned()], key, &TableOptions::default()).await
+        self.by_path(vec![name.to_owned()], key, &TableOptions::default(), learnt).await
     }
 
     async fn by_path(
@@ -307,40 +311,54 @@ impl Lake {
         parts: Vec<String>,
         path: &str,
         options: &TableOptions,
+        learnt: Option<&SchemaCache>,
     ) -> Result<Option<FoundTable>> {
         let path = path.trim_matches('/');
         if path.contains(['*', '?', '[']) {
             self.glob(parts, path, options).await
         } else if DataFormat::of_name(path).is_some() {
-            self.single(parts, path, options).await
+            self.single(parts, path, options, learnt).await
         } else {
             self.folder(parts, path, options).await
         }
     }
 
     /// A table that the configuration names.
-    async fn configured(&self, name: &str, options: &TableOptions) -> Result<FoundTable> {
+    pub(super) async fn configured(
+        &self,
+        name: &str,
+        options: &TableOptions,
+        learnt: Option<&SchemaCache>,
+    ) -> Result<FoundTable> {
         let path = options.path.as_str();
-        let found = self.by_path(vec![name.to_owned()], path, options).await?;
+        let found = self.by_path(vec![name.to_owned()], path, options, learnt).await?;
         found.ok_or_else(|| {
             self.error(ErrorKind::NotFound, format!("the table `{name}` has no files"))
                 .with_context("path", path)
         })
     }
 
-    /// The table of exactly one key.
+    /// The table of exactly one key. A Parquet file of which nothing was learnt before is read
+    /// at once, where its rows are wanted.
     async fn single(
         &self,
         parts: Vec<String>,
         key: &str,
         options: &TableOptions,
+        learnt: Option<&SchemaCache>,
     ) -> Result<Option<FoundTable>> {
         let Some(format) = format_of(key, options) else { return Ok(None) };
-        let files =
-            self.datasource.facets().files.ok_or_else(|| Error::unsupported(Operation::Stat))?;
-        let info = files.stat(&self.cx, Stat { key: key.to_owned() }).await?;
         let prefix = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-        let data = TableData::Files { prefix, files: vec![info], format };
+        let is_new = learnt.is_some_and(|l| !l.knows(self, &prefix, &parts, options));
+        let (info, tail) = if is_new && format.format == FileFormat::Parquet {
+            let (info, tail) = read_tail(&self.cx, &*self.datasource, key).await?;
+            (info, Some(tail))
+        } else {
+            let files = self.datasource.facets().files;
+            let files = files.ok_or_else(|| Error::unsupported(Operation::Stat))?;
+            (files.stat(&self.cx, Stat { key: key.to_owned() }).await?, None)
+        };
+        let data = TableData::Files { prefix, files: vec![info], format, tail };
         Ok(Some(FoundTable { parts, options: options.clone(), data }))
     }
 
@@ -381,89 +399,13 @@ impl Lake {
                 Err(self.error(ErrorKind::QueryInvalid, message).with_hint("say the format"))
             }
             (Some(format), None) => {
-                let data = TableData::Files { prefix, files, format };
+                let data = TableData::Files { prefix, files, format, tail: None };
                 Ok(Some(FoundTable { parts, options: options.clone(), data }))
             }
         }
     }
 
-    /// Every table, in the order of their names.
-    pub(crate) async fn tables(&self) -> Result<Vec<TableInfo>> {
-        // Boxed one by one: a closure that borrows would keep this future off other threads.
-        let mut configured = Vec::with_capacity(self.tables.len());
-        for (name, options) in &self.tables {
-            configured.push(self.configured(name, options).boxed());
-        }
-        let mut configured = stream::iter(configured).buffered(LISTINGS_MAX);
-        let mut tables = Vec::new();
-        while let Some(found) = configured.try_next().await? {
-            tables.push(found.info(self.name()));
-        }
-        let mut pending = vec![Vec::<String>::new()];
-        while let Some(schema) = pending.pop() {
-            let (found, schemas) = self.tables_in(&schema).await?;
-            tables.extend(found);
-            if schema.len() < SCHEMA_DEPTH_MAX {
-                pending.extend(schemas);
-            }
-        }
-        tables.sort_by(|a, b| (&a.schema, &a.table).cmp(&(&b.schema, &b.table)));
-        tables.dedup_by(|a, b| (&a.schema, &a.table) == (&b.schema, &b.table));
-        Ok(tables)
-    }
-
-    /// The tables directly in a schema, and the folders in it that are schemas.
-    async fn tables_in(&self, schema: &[String]) -> Result<(Vec<TableInfo>, Vec<Vec<String>>)> {
-        let prefix: String = schema.iter().map(|part| format!("{part}/")).collect();
-        let level = self.level(&prefix).await?;
-        let mut tables = Vec::new();
-        for info in &level.files {
-            let file_name = &info.key[prefix.len()..];
-            if list::is_hidden(file_name) {
-                continue;
-            }
-            if let Some((format, stem)) = DataFormat::of_name(file_name) {
-                tables.push(TableInfo {
-                    datasource: self.name().to_owned(),
-                    schema: schema.to_vec(),
-                    table: stem.to_owned(),
-                    kind: format.name().to_owned(),
-                    bytes: Some(info.size_bytes),
-                    files: Some(1),
-                });
-            }
-        }
-        let options = TableOptions::default();
-        let (mut names, mut within) = (Vec::new(), Vec::new());
-        for folder in &level.folders {
-            if !list::is_hidden(folder) {
-                let parts: Vec<String> = schema.iter().cloned().chain([folder.clone()]).collect();
-                within.push(self.folder_at(parts.clone(), format!("{prefix}{folder}"), &options));
-                names.push(parts);
-            }
-        }
-        let within: Vec<_> = stream::iter(within).buffered(LISTINGS_MAX).try_collect().await?;
-        let mut schemas = Vec::new();
-        for (parts, found) in names.into_iter().zip(within) {
-            match found {
-                Some(found) => tables.push(found.info(self.name())),
-                None => schemas.push(parts),
-            }
-        }
-        Ok((tables, schemas))
-    }
-
-    /// [`folder`](Self::folder), boxed.
-    fn folder_at<'a>(
-        &'a self,
-        parts: Vec<String>,
-        folder: String,
-        options: &'a TableOptions,
-    ) -> BoxFuture<'a, Result<Option<FoundTable>>> {
-        async move { self.folder(parts, &folder, options).await }.boxed()
-    }
-
-    async fn level(&self, prefix: &str) -> Result<Arc<Level>> {
+    pub(super) async fn level(&self, prefix: &str) -> Result<Arc<Level>> {
         let known = self.levels.lock().unwrap_or_else(PoisonError::into_inner).get(prefix).cloned();
         if let Some(level) = known {
             return Ok(level);

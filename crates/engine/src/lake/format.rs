@@ -16,10 +16,6 @@ use crate::{FileFormat, TableOptions};
 /// Rows from which the types of a text file are inferred, unless the configuration says.
 const INFER_ROWS_MAX: usize = 10_000;
 
-/// Bytes of a Parquet file's end that are read at first: what most footers fit, and little beside
-/// the rows of a small file.
-pub(super) const FOOTER_BYTES: usize = 128 << 10;
-
 /// How the bytes of a text file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
@@ -91,14 +87,18 @@ impl DataFormat {
         }
     }
 
-    /// DataFusion's reader of it.
+    /// DataFusion's reader of it, which reads `tail_bytes` of a Parquet file's end at first.
     ///
     /// # Errors
     /// `ConfigInvalid` for options that are not one byte long.
-    pub(crate) fn reader(self, options: &TableOptions) -> Result<Arc<dyn DataFusionFormat>> {
+    pub(crate) fn reader(
+        self,
+        options: &TableOptions,
+        tail_bytes: usize,
+    ) -> Result<Arc<dyn DataFusionFormat>> {
         Ok(match self.format {
             FileFormat::Parquet | FileFormat::Delta => {
-                Arc::new(ParquetFormat::default().with_metadata_size_hint(Some(FOOTER_BYTES)))
+                Arc::new(ParquetFormat::default().with_metadata_size_hint(Some(tail_bytes)))
             }
             FileFormat::Arrow => Arc::new(ArrowFormat),
             FileFormat::Json => Arc::new(

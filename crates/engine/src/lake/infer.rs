@@ -45,6 +45,23 @@ pub(super) struct Known {
 pub(crate) struct SchemaCache(Mutex<HashMap<String, (u64, Known)>>);
 
 impl SchemaCache {
+    /// Names a table of a lake.
+    fn key(lake: &Lake, prefix: &str, parts: &[String], options: &TableOptions) -> String {
+        format!("{}/{prefix}/{}/{options:?}", lake.cache_scope(), parts.join("."))
+    }
+
+    /// Whether something was learnt of a table, so that its footers are probably kept.
+    pub(super) fn knows(
+        &self,
+        lake: &Lake,
+        prefix: &str,
+        parts: &[String],
+        options: &TableOptions,
+    ) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(&Self::key(lake, prefix, parts, options))
+    }
+
     fn get(&self, table: &str, files: u64) -> Option<Known> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(table).filter(|(of, _)| *of == files).map(|(_, known)| known.clone())
@@ -81,8 +98,7 @@ impl Opening<'_> {
         parts: &[String],
         cache: &SchemaCache,
     ) -> Result<Known> {
-        let scope = self.lake.cache_scope();
-        let table = format!("{scope}/{}/{}/{:?}", self.prefix, parts.join("."), self.options);
+        let table = SchemaCache::key(self.lake, self.prefix, parts, self.options);
         let mut hasher = DefaultHasher::new();
         for meta in &self.metas {
             (meta.location.as_ref(), meta.size, meta.last_modified).hash(&mut hasher);

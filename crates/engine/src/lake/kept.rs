@@ -7,12 +7,13 @@ use std::ops::Range;
 use bytes::Bytes;
 use object_store::path::Path;
 
-use super::format::FOOTER_BYTES;
+use super::tail::TAIL_BYTES_MAX;
 
-/// Bytes that are kept for a query at most: those of 128 footers as they are read at first.
+/// Bytes that are kept for a query at most.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
-/// The first read of each file that was one range no longer than a footer, as far as they fit.
+/// The first read of each file that was one range no longer than the end of a Parquet file, as
+/// far as they fit.
 #[derive(Default)]
 pub(super) struct Kept {
     /// Where each begins in its file, and its bytes.
@@ -36,7 +37,8 @@ impl Kept {
     /// Keeps what was read of a file, where it is small and the first.
     pub(super) fn put(&mut self, file: &Path, ranges: &[Range<u64>], read: &[Bytes]) {
         let ([range], [bytes]) = (ranges, read) else { return };
-        let fits = bytes.len() <= FOOTER_BYTES && self.bytes + bytes.len() <= KEPT_BYTES_MAX;
+        let is_tail = bytes.len() as u64 <= TAIL_BYTES_MAX;
+        let fits = is_tail && self.bytes + bytes.len() <= KEPT_BYTES_MAX;
         if fits && !self.reads.contains_key(file) {
             self.bytes += bytes.len();
             self.reads.insert(file.clone(), (range.start, bytes.clone()));
@@ -72,13 +74,14 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut kept = Kept::default();
-        let large = Bytes::from(vec![0; FOOTER_BYTES + 1]);
+        let tail_bytes = TAIL_BYTES_MAX as usize;
+        let large = Bytes::from(vec![0; tail_bytes + 1]);
         put(&mut kept, &Path::from("large"), 0, &large);
         assert!(kept.reads.is_empty());
-        let footer = Bytes::from(vec![0; FOOTER_BYTES]);
+        let tail = Bytes::from(vec![0; tail_bytes]);
         for file in 0..1000 {
-            put(&mut kept, &Path::from(file.to_string()), 0, &footer);
+            put(&mut kept, &Path::from(file.to_string()), 0, &tail);
         }
-        assert_eq!(kept.reads.len(), KEPT_BYTES_MAX / FOOTER_BYTES);
+        assert_eq!(kept.reads.len(), KEPT_BYTES_MAX / tail_bytes);
     }
 }

@@ -24,6 +24,8 @@ mod scan;
 mod source;
 mod store;
 mod table;
+mod tables;
+mod tail;
 mod text;
 
 pub(crate) use find::{FoundTable, Lake, TableData};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -167,6 +168,16 @@ impl LakeStore {
             self.faults.note(error.clone().with_datasource(store.datasource()));
         }
         error
+    }
+
+    /// Keeps the end of a file that was read before its table was opened.
+    pub(crate) fn keep_tail(&self, file: &ObjectMeta, tail: &Bytes) {
+        // Without a tag nobody knows whether the content is still the same.
+        if file.e_tag.is_some() {
+            let range = file.size.saturating_sub(tail.len() as u64)..file.size;
+            let (ranges, read) = (slice::from_ref(&range), slice::from_ref(tail));
+            self.kept(|kept| kept.put(&file.location, ranges, read));
+        }
     }
 
     /// What `with` answers of the bytes that are kept.

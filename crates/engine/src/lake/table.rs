@@ -39,6 +39,7 @@ use super::json::Shape;
 use super::partition::{self, PartitionColumns};
 use super::source::{LakeSource, Reading};
 use super::store::LakeStore;
+use super::tail::tail_bytes;
 use crate::error::{of_file, to_datafusion};
 use crate::{FileFormat, TableOptions};
 
@@ -66,7 +67,7 @@ impl FileTable {
         types: &DeclaredTypes,
         schemas: &SchemaCache,
     ) -> Result<Self> {
-        let TableData::Files { prefix, files, format } = &found.data else {
+        let TableData::Files { prefix, files, format, tail } = &found.data else {
             return Err(Error::new(ErrorKind::Unexpected, "not a table of files"));
         };
         let scope = lake.cache_scope();
@@ -87,7 +88,14 @@ impl FileTable {
             store: Arc::clone(store) as Arc<dyn ObjectStore>,
             metas,
         };
-        let reader = format.reader(&found.options)?;
+        let tail_bytes = match (tail, opening.metas.as_slice()) {
+            (Some(tail), [meta]) => {
+                store.keep_tail(meta, tail);
+                tail.len()
+            }
+            _ => tail_bytes(&opening.metas),
+        };
+        let reader = format.reader(&found.options, tail_bytes)?;
         let Known { schema, shape } = opening.learn(&*reader, &found.parts, schemas).await?;
         let file_schema = types.apply(&schema, &columns, shape.is_some())?;
         let parts = opening.metas.iter().zip(&keys).map(|(meta, key)| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, record_batch};
 use orbit_core::ErrorKind;
-use orbit_engine::Engine;
+use orbit_engine::{Engine, TableOptions};
 use orbit_testkit::responders::{Bucket, BucketRequest};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -130,6 +130,52 @@ async fn a_small_file_is_read_by_one_request() {
     let reads: Vec<_> = requests.iter().filter(|request| request.bytes > 0).collect();
     assert_eq!(reads.len(), 3, "{reads:?}");
     assert_eq!(read(&requests).0, whole as u64);
+}
+
+/// What was asked: a listing, what is known of a file, or how many bytes of one.
+fn asked(bucket: &Bucket) -> Vec<String> {
+    let requests = bucket.take_requests().into_iter();
+    let told = requests.map(|request| match request {
+        BucketRequest { key: None, .. } => "listing".to_owned(),
+        BucketRequest { bytes: 0, .. } => "head".to_owned(),
+        BucketRequest { bytes, .. } => bytes.to_string(),
+    });
+    told.collect()
+}
+
+/// Whose size is asked for first would be asked for twice.
+#[tokio::test]
+async fn a_file_that_is_named_is_not_looked_for() {
+    let bucket = bucket().await;
+    let (small, large) = (numbers(0..1000), wide(|properties| properties));
+    let small_bytes = small.len().to_string();
+    bucket.put("t/small.parquet", small);
+    bucket.put("t/large.parquet", large);
+    let table = |path: &str| TableOptions { path: path.to_owned(), ..TableOptions::default() };
+    let engine = Setup::default()
+        .bucket("store", &bucket, "ann")
+        .table("store", "small", table("t/small.parquet"))
+        .table("store", "large", table("t/large.parquet"))
+        .table("store", "gone", table("t/gone.parquet"))
+        .build();
+    let sql = "SELECT sum(n) FROM store.small";
+    assert_eq!(rows(&engine, sql).await, "499500");
+    assert_eq!(asked(&bucket), [small_bytes.as_str()]);
+
+    let sql = "SELECT sum(price) FROM store.large";
+    assert_eq!(rows(&engine, sql).await, "399600000");
+    let [first, groups @ ..] = &asked(&bucket)[..] else { panic!("nothing was asked") };
+    assert_eq!((first.as_str(), groups.len()), ("262144", GROUPS as usize), "{groups:?}");
+    // Its footer is kept, so that only its tag is asked for.
+    assert_eq!(rows(&engine, sql).await, "399600000");
+    let [first, groups @ ..] = &asked(&bucket)[..] else { panic!("nothing was asked") };
+    assert_eq!((first.as_str(), groups.len()), ("head", GROUPS as usize), "{groups:?}");
+
+    bucket.put("t/small.parquet", numbers(0..10));
+    assert_eq!(rows(&engine, "SELECT sum(n) FROM store.small").await, "45");
+    let error = refusal(&engine, "SELECT * FROM store.gone").await;
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::NotFound, Some("store")));
+    assert!(error.to_string().contains("t/gone.parquet"), "{error}");
 }
 
 /// A file whose footer is as long as a note in it, 4 MiB.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use orbit_core::{Error, ErrorKind, Result};
+use orbit_core::{ByteRange, Error, ErrorKind, Result};
 
 /// How ranges become requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +26,16 @@ impl Default for Coalescing {
     }
 }
 
-/// The bytes that `range` means in a file of `size_bytes`: all of them without one, and one
-/// that ends after the file is cut there.
+/// The bytes that `range` means in a file of `size_bytes`: all of them without one.
 ///
 /// # Errors
 /// `QueryInvalid` for a range that begins after the end of the file or after its own end.
-pub fn clip_range(range: Option<Range<u64>>, size_bytes: u64) -> Result<Range<u64>> {
-    let Some(range) = range else { return Ok(0..size_bytes) };
+pub fn clip_range(range: Option<ByteRange>, size_bytes: u64) -> Result<Range<u64>> {
+    let range = match range {
+        None => return Ok(0..size_bytes),
+        Some(ByteRange::Suffix(bytes)) => return Ok(size_bytes.saturating_sub(bytes)..size_bytes),
+        Some(ByteRange::Bounded(range)) => range,
+    };
     let clipped = range.start..range.end.min(size_bytes);
     if range.start <= range.end && range.start <= size_bytes {
         return Ok(clipped);
@@ -180,14 +183,15 @@ mod tests {
     #[test]
     fn a_range_is_cut_at_the_end_and_refused_after_it() {
         assert_eq!(clip_range(None, 5).unwrap(), 0..5);
-        assert_eq!(clip_range(Some(2..u64::MAX), 5).unwrap(), 2..5);
-        assert_eq!(clip_range(Some(5..9), 5).unwrap(), 5..5);
-        assert_eq!(clip_range(Some(6..9), 5).unwrap_err().kind(), ErrorKind::QueryInvalid);
+        let bounded = |range| clip_range(Some(ByteRange::Bounded(range)), 5);
+        assert_eq!(bounded(2..u64::MAX).unwrap(), 2..5);
+        assert_eq!(bounded(5..9).unwrap(), 5..5);
+        assert_eq!(bounded(6..9).unwrap_err().kind(), ErrorKind::QueryInvalid);
         let reversed = Range { start: 4, end: 2 };
-        assert_eq!(
-            clip_range(Some(reversed.clone()), 5).unwrap_err().kind(),
-            ErrorKind::QueryInvalid
-        );
+        assert_eq!(bounded(reversed.clone()).unwrap_err().kind(), ErrorKind::QueryInvalid);
+        for (bytes, range) in [(0, 5..5), (2, 3..5), (5, 0..5), (9, 0..5)] {
+            assert_eq!(clip_range(Some(ByteRange::Suffix(bytes)), 5).unwrap(), range);
+        }
         assert!(require_within(&[4..5, 5..5, 0..5], 5).is_ok());
         assert!(require_within(&[0..1, 4..6], 5).is_err());
         assert!(require_within(&[0..1, reversed], 5).is_err());

@@ -174,9 +174,13 @@ impl State {
     }
 }
 
-/// `bytes=FIRST-LAST` of a file.
+/// `bytes=FIRST-LAST` of a file, or `bytes=-LENGTH` of its end.
 fn range_of(header: &str, size: usize) -> Option<Range<usize>> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
+    if first.is_empty() {
+        let length: usize = last.parse().ok()?;
+        return (size > 0).then_some(size.saturating_sub(length)..size);
+    }
     let first: usize = first.parse().ok()?;
     let end = last.parse().map_or(size, |last: usize| size.min(last.saturating_add(1)));
     (first < end).then_some(first..end)

@@ -7,7 +7,7 @@ use aws_smithy_checksums::ChecksumAlgorithm;
 use aws_smithy_types::base64;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use orbit_core::{Error, ErrorKind, Read, Reporter, Tally};
+use orbit_core::{ByteRange, Error, ErrorKind, Read, Reporter, Tally};
 use orbit_testkit::servers::{HttpAnswer, HttpServer, ServerError};
 
 use crate::Outcome;
@@ -73,7 +73,8 @@ pub(crate) async fn a_long_file_comes_in_pieces_and_is_checked(_: Arc<World>) ->
 }
 
 async fn read(store: &Store, range: Range<u64>) -> Result<Bytes, Error> {
-    let request = Read { key: "long".to_owned(), range: Some(range), if_match: None };
+    let request =
+        Read { key: "long".to_owned(), range: Some(ByteRange::Bounded(range)), if_match: None };
     let read = store.files().read(&cx(), request).await?;
     let length = read.range.end - read.range.start;
     let chunks: Vec<Bytes> = read.bytes.try_collect().await?;

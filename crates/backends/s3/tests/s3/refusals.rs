@@ -63,8 +63,10 @@ pub(crate) async fn the_bucket_lies_elsewhere(_: Arc<World>) -> Outcome {
         });
         let server = server.await?;
         let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
-        assert_eq!(store.list("").await.unwrap(), [""; 0]);
-        assert_eq!(server.seen().len(), 3, "one question, one redirect, one listing");
+        for _ in 0..2 {
+            assert_eq!(store.list("").await.unwrap(), [""; 0]);
+        }
+        assert_eq!(server.seen().len(), 3, "a listing, the same elsewhere, and one there alone");
     }
     let nowhere = HttpServer::start(|_| HttpAnswer::new(301, "")).await?;
     let error = refused(of_endpoint(&nowhere.endpoint(), &[])).await;

@@ -146,12 +146,10 @@ impl Store {
     }
 }
 
-/// The error of connecting.
+/// The error of connecting, or of the first look at the bucket.
 pub(crate) async fn refused(node: Node) -> Error {
-    match Store::connect(node).await {
-        Ok(_) => panic!("connecting was not refused"),
-        Err(error) => error,
-    }
+    let looked = async { Store::connect(node).await?.0.ping(&cx()).await };
+    looked.await.unwrap_err()
 }
 
 /// Bytes in which every place can be told from its neighbours.

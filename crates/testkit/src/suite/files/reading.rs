@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use orbit_core::{Context, ErrorKind, Read, ReadRanges, Result, Write, WriteCondition};
+use orbit_core::{ByteRange, Context, ErrorKind, Read, ReadRanges, Result, Write, WriteCondition};
 use tokio_util::sync::CancellationToken;
 
 use super::super::check::bytes;
@@ -20,6 +20,7 @@ const LARGE_PIECES: usize = 12;
 group! { "files":
     empty_file_is_a_file ["files.read", "files.write"];
     ranges_at_the_edges ["files.read", "files.write"];
+    suffix_is_the_end_of_the_file ["files.read", "files.write"];
     range_beyond_the_end_is_refused ["files.read", "files.write"];
     several_ranges_come_in_order ["files.read", "files.write"];
     several_ranges_must_lie_within ["files.read", "files.write"];
@@ -33,6 +34,10 @@ group! { "files":
 const BODY: &[u8] = b"0123456789";
 
 async fn read(bench: &Bench, key: &str, range: Range<u64>) -> Verdict<Result<Bytes>> {
+    read_part(bench, key, ByteRange::Bounded(range)).await
+}
+
+async fn read_part(bench: &Bench, key: &str, range: ByteRange) -> Verdict<Result<Bytes>> {
     let request = Read { key: key.to_owned(), range: Some(range), if_match: None };
     Ok(match bench.files()?.read(&bench.cx(), request).await {
         Ok(body) => bytes(body).await,
@@ -65,6 +70,21 @@ async fn ranges_at_the_edges(bench: &Bench) -> Verdict {
         equal(&format!("bytes {range:?}"), &got.as_ref(), &&BODY[cut])?;
     }
     Ok(())
+}
+
+async fn suffix_is_the_end_of_the_file(bench: &Bench) -> Verdict {
+    let (ten, empty) = (bench.key("ten"), bench.key("empty"));
+    put(bench, &ten, BODY).await?;
+    put(bench, &empty, b"").await?;
+    for length in [0, 1, 4, 10, 11, 1000] {
+        let got = read_part(bench, &ten, ByteRange::Suffix(length)).await??;
+        let cut = BODY.len().saturating_sub(length as usize);
+        equal(&format!("the last {length}"), &got.as_ref(), &&BODY[cut..])?;
+        let got = read_part(bench, &empty, ByteRange::Suffix(length)).await??;
+        equal(&format!("the last {length} of nothing"), &got.as_ref(), &&b""[..])?;
+    }
+    let missing = read_part(bench, &bench.key("missing"), ByteRange::Suffix(4)).await?;
+    fails(missing, &[ErrorKind::NotFound]).map(drop)
 }
 
 async fn range_beyond_the_end_is_refused(bench: &Bench) -> Verdict {
@@ -158,7 +178,10 @@ async fn large_file_comes_in_pieces(bench: &Bench) -> Verdict {
 async fn read_tells_the_range_it_gives(bench: &Bench) -> Verdict {
     let key = bench.key("ten");
     let written = put(bench, &key, BODY).await?;
-    for (asked, given) in [(None, 0..10), (Some(2..4), 2..4), (Some(8..99), 8..10)] {
+    let bounded = |range| Some(ByteRange::Bounded(range));
+    let suffix = Some(ByteRange::Suffix(3));
+    let cases = [(None, 0..10), (bounded(2..4), 2..4), (bounded(8..99), 8..10), (suffix, 7..10)];
+    for (asked, given) in cases {
         let request = Read { key: key.clone(), range: asked, if_match: None };
         let body = bench.files()?.read(&bench.cx(), request).await?;
         equal("the range", &body.range, &given)?;
