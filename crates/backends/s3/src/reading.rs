@@ -18,7 +18,7 @@ use orbit_core::{
 };
 use orbit_file::{
     Coalescing, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
-    in_key_order, pages, read_ahead, repeat, require_within, resuming_body, whole,
+    in_key_order, pages, read_ahead, repeat, require_within, resuming_body, wants_size, whole,
 };
 use percent_encoding::percent_decode_str;
 
@@ -244,7 +244,7 @@ impl Bucket {
     ) -> Result<Vec<Bytes>> {
         let ReadRanges { key, ranges, if_match } = request;
         let in_file = |size| require_within(&ranges, size).map_err(|e| e.with_context("key", &key));
-        if ranges.iter().all(|range| range.start >= range.end) {
+        if wants_size(&ranges) {
             in_file(self.stat(cx, &key).await?.size_bytes)?;
         }
         // What the first answer tells of the file: the others must be of the same content.
