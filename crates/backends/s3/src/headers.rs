@@ -68,10 +68,12 @@ impl ExtraHeaders {
         let makes = matches!(operation, "PutObject" | "CreateMultipartUpload" | "CopyObject");
         let copies = matches!(operation, "CopyObject" | "UploadPartCopy");
         let moves = matches!(operation, "GetObject" | "HeadObject" | "UploadPart");
+        // The end of an upload needs the key too where its parts have checksums.
+        let ends = operation == "CompleteMultipartUpload";
         let chosen = [
             (true, &self.every_request),
             (makes, &self.new_files),
-            (makes || copies || moves, &self.contents),
+            (makes || copies || moves || ends, &self.contents),
             (copies, &self.sources),
         ];
         chosen.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, headers)| headers)

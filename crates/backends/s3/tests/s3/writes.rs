@@ -22,10 +22,10 @@ use crate::world::{Store, World, cx, of_endpoint, of_moto, of_s3s, pattern};
 const MEBIBYTE: usize = 1 << 20;
 
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
-const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>one</UploadId>\
-                     </InitiateMultipartUploadResult>";
-const ENDED: &str = "<CompleteMultipartUploadResult><ETag>\"1\"</ETag>\
-                     </CompleteMultipartUploadResult>";
+pub(crate) const BEGUN: &str =
+    "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
+pub(crate) const ENDED: &str =
+    "<CompleteMultipartUploadResult><ETag>\"1\"</ETag></CompleteMultipartUploadResult>";
 
 /// More than two parts.
 const LARGE: usize = 20 * MEBIBYTE + 7;
