@@ -106,9 +106,14 @@ impl Bucket {
         Ok(Part { number, length, completed })
     }
 
+    /// The source as a copy names it: what is reached through an access point stands below its ARN.
     fn source_of(&self, source: &FileInfo) -> String {
         let full = self.full(&source.key);
-        format!("{}/{}", self.name, utf8_percent_encode(&full, IN_SOURCE))
+        let key = utf8_percent_encode(&full, IN_SOURCE);
+        match self.name.starts_with("arn:") {
+            true => format!("{}/object/{key}", utf8_percent_encode(&self.name, IN_SOURCE)),
+            false => format!("{}/{key}", self.name),
+        }
     }
 }
 
