@@ -130,9 +130,10 @@ impl Bucket {
         };
         let mut files = Vec::with_capacity(page.contents().len());
         for object in page.contents() {
+            let key = key(object.key())?;
             files.push(FileInfo {
-                key: key(object.key())?,
-                size_bytes: size_of(object.size()),
+                size_bytes: size_of(object.size(), &key)?,
+                key,
                 modified: modified_of(object.last_modified()),
                 etag: object.e_tag().map(str::to_owned),
                 version: None,
@@ -150,7 +151,7 @@ impl Bucket {
         };
         Ok(FileInfo {
             key: key.to_owned(),
-            size_bytes: size_of(answer.content_length()),
+            size_bytes: size_of(answer.content_length(), key)?,
             modified: modified_of(answer.last_modified()),
             etag: answer.e_tag().map(str::to_owned),
             version: None,
@@ -333,7 +334,7 @@ fn opened(
     asked: Option<Range<u64>>,
     if_match: Option<&str>,
 ) -> Result<Opened> {
-    let length = size_of(answer.content_length());
+    let length = size_of(answer.content_length(), key)?;
     let senseless = |message: &'static str| {
         Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
     };
@@ -346,7 +347,7 @@ fn opened(
         Some(asked) => asked.start..asked.end.min(size_bytes),
         None => 0..size_bytes,
     };
-    if range != (start..start + length) {
+    if range != (start..start.saturating_add(length)) {
         return Err(senseless("the store sent other bytes than were asked for"));
     }
     let info = FileInfo {
@@ -402,8 +403,12 @@ fn decoded(text: &str) -> Option<String> {
     Some(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
 }
 
-fn size_of(bytes: Option<i64>) -> u64 {
-    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+/// An answer without a size is no empty file: what comes between may pack bodies anew and drop it.
+fn size_of(bytes: Option<i64>, key: &str) -> Result<u64> {
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| {
+        let message = "the store's answer does not say how long the file is";
+        Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
+    })
 }
 
 /// In whole seconds: listings tell finer times than other answers do.

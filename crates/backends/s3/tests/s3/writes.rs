@@ -185,6 +185,20 @@ pub(crate) async fn an_upload_that_meets_another_write_at_its_end_is_told(
     Ok(())
 }
 
+/// A store that has said 200 may fail all the same, and says so in the body.
+pub(crate) async fn an_upload_whose_end_fails_after_all_is_told(_: Arc<World>) -> Outcome {
+    let failed = HttpAnswer::new(200, "<Error><Code>InternalError</Code></Error>");
+    let (store, server) = taking_parts(0, failed).await?;
+    let request = write("failed", pieces(&pattern(LARGE)), WriteCondition::Always);
+    let error = store.files().write(&cx(), request).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Never), "{error}");
+    assert_eq!(error.write_effect(), Some(WriteEffect::Unknown));
+    store.0.close().await.unwrap();
+    assert_eq!(asked(&server, "POST", "uploadId=one"), 1);
+    assert_eq!(asked(&server, "DELETE", "uploadId=one"), 1);
+    Ok(())
+}
+
 /// A refusal that says that nothing was done is no end, neither at the beginning nor at the end.
 pub(crate) async fn an_upload_that_is_asked_to_wait_goes_on(_: Arc<World>) -> Outcome {
     let (store, server) = taking_parts(1, HttpAnswer::new(200, ENDED)).await?;
