@@ -106,7 +106,12 @@ impl FileStore {
             }
         };
         if head {
-            let meta = meta_of(&self.stat(location).await?)?;
+            let info = self.stat(location).await?;
+            if if_match.is_some_and(|tag| info.etag.as_ref() != Some(&tag)) {
+                let error = Error::new(ErrorKind::Conflict, "the file has changed");
+                return Err(error.with_context("key", &info.key));
+            }
+            let meta = meta_of(&info)?;
             let range = 0..0;
             let payload = GetResultPayload::Stream(stream::empty().boxed());
             return Ok(GetResult { payload, meta, range, attributes: Attributes::new() });
