@@ -94,7 +94,7 @@ impl Bucket {
         {
             return Err(self.senseless("the store's listing goes in a circle"));
         }
-        Ok((self.entries(&answer, is_encoded)?, next))
+        Ok((self.entries(&answer, &request.prefix, is_encoded)?, next))
     }
 
     async fn answer(
@@ -119,14 +119,20 @@ impl Bucket {
         Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
     }
 
-    fn entries(&self, page: &ListObjectsV2Output, is_encoded: bool) -> Result<Vec<FileEntry>> {
+    fn entries(
+        &self,
+        page: &ListObjectsV2Output,
+        prefix: &str,
+        is_encoded: bool,
+    ) -> Result<Vec<FileEntry>> {
         let key = |text: Option<&str>| {
             let full = match is_encoded {
                 true => decoded(text.unwrap_or_default()),
                 false => text.map(str::to_owned),
             };
             let relative = full.and_then(|full| self.relative(&full));
-            relative.ok_or_else(|| self.senseless("the store listed a key that was not asked for"))
+            let asked = relative.filter(|key| key.starts_with(prefix));
+            asked.ok_or_else(|| self.senseless("the store listed a key that was not asked for"))
         };
         let mut files = Vec::with_capacity(page.contents().len());
         for object in page.contents() {

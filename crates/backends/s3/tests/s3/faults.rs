@@ -113,6 +113,28 @@ pub(crate) async fn a_listing_in_a_circle_ends(_: Arc<World>) -> Outcome {
     Ok(())
 }
 
+/// Whoever reads a listing takes for granted that each key begins with the prefix.
+pub(crate) async fn a_listing_of_other_keys_is_refused(_: Arc<World>) -> Outcome {
+    let beside = [
+        "<Contents><Key>b</Key><Size>1</Size></Contents>",
+        "<CommonPrefixes><Prefix>b/</Prefix></CommonPrefixes>",
+    ];
+    for entry in beside {
+        let server = HttpServer::start(move |request| {
+            match request.parameter("prefix").is_some_and(|prefix| !prefix.is_empty()) {
+                true => HttpAnswer::new(200, EMPTY.replace("</List", &format!("{entry}</List"))),
+                false => HttpAnswer::new(200, EMPTY),
+            }
+        });
+        let server = server.await?;
+        let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+        let error = store.list("folder/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataInvalid);
+        assert_eq!(error.message(), "the store listed a key that was not asked for");
+    }
+    Ok(())
+}
+
 /// What stands between may pack a body anew, and then no header says how long it is.
 pub(crate) async fn a_file_of_unknown_length_is_not_taken_for_empty(_: Arc<World>) -> Outcome {
     let server = HttpServer::start(|request| match request.path.contains("list-type") {

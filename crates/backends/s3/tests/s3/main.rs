@@ -88,6 +88,7 @@ fn main() -> ExitCode {
             a_file_that_changes_while_it_is_read_is_a_conflict,
             a_store_that_asks_to_slow_down_is_asked_again,
             a_listing_in_a_circle_ends,
+            a_listing_of_other_keys_is_refused,
             a_file_of_unknown_length_is_not_taken_for_empty,
             other_bytes_than_were_asked_for_are_refused;
         keys:
