@@ -130,6 +130,7 @@ fn main() -> ExitCode {
             an_upload_that_is_asked_to_wait_goes_on,
             a_lost_answer_is_told_as_unknown,
             copies_keep_conditions,
+            a_list_of_keys_to_delete_brings_its_digest,
             a_copy_through_an_access_point_names_its_source,
             lent_files_are_read_and_written_without_credentials;
     };

@@ -5,12 +5,14 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use aws_smithy_types::base64;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use insta::{allow_duplicates, assert_snapshot};
+use md5::{Digest, Md5};
 use orbit_core::{
-    ByteStream, Copy, Error, ErrorKind, Node, Origin, Presign, PresignMethod, Result, Retry, Write,
-    WriteCondition, WriteEffect,
+    ByteStream, Copy, Delete, Error, ErrorKind, Node, Origin, Presign, PresignMethod, Result,
+    Retry, Write, WriteCondition, WriteEffect,
 };
 use orbit_testkit::servers::{
     Fault, HttpAnswer, HttpRequest, HttpServer, Moto, Proxy, S3s, ServerError, http,
@@ -244,6 +246,22 @@ pub(crate) async fn copies_keep_conditions(world: Arc<World>) -> Outcome {
         assert_eq!(stale.kind(), ErrorKind::Conflict);
         copy(WriteCondition::Always).await.unwrap();
     }
+    Ok(())
+}
+
+pub(crate) async fn a_list_of_keys_to_delete_brings_its_digest(_: Arc<World>) -> Outcome {
+    let server = HttpServer::start(|request| match request.method.as_str() {
+        "POST" => HttpAnswer::new(200, "<DeleteResult></DeleteResult>"),
+        _ => HttpAnswer::new(200, EMPTY),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    let request = Delete { keys: vec!["a".to_owned(), "b c".to_owned()] };
+    let outcomes = store.files().delete(&cx(), request).await.unwrap();
+    assert!(outcomes.len() == 2 && outcomes.iter().all(|outcome| outcome.result.is_ok()));
+    let sent = server.seen().into_iter().find(|request| request.method == "POST").unwrap();
+    let digest = base64::encode(Md5::digest(&sent.body));
+    assert_eq!(sent.header("content-md5"), Some(digest.as_str()));
     Ok(())
 }
 
