@@ -252,7 +252,9 @@ impl Bucket {
         let ReadRanges { key, ranges, if_match } = request;
         let in_file = |size| require_within(&ranges, size).map_err(|e| e.with_context("key", &key));
         if wants_size(&ranges) {
-            in_file(self.stat(cx, &key).await?.size_bytes)?;
+            let info = self.stat(cx, &key).await?;
+            unchanged(&info, if_match.as_deref())?;
+            in_file(info.size_bytes)?;
         }
         // What the first answer tells of the file: the others must be of the same content.
         let first: Arc<OnceLock<FileInfo>> = Arc::default();
