@@ -110,6 +110,9 @@ async fn store_updates_by_tag(bench: &Bench) -> Verdict {
     store.put_opts(&at, PutPayload::from_static(b"two"), update()).await?;
     let stale = store.put_opts(&at, PutPayload::from_static(b"three"), update()).await;
     ensure!(matches!(stale, Err(StoreError::Precondition { .. })), "a stale update: {stale:?}");
+    let untagged = PutMode::Update(UpdateVersion { e_tag: None, version: None });
+    let blind = store.put_opts(&at, PutPayload::from_static(b"four"), untagged.into()).await;
+    ensure!(blind.is_err(), "an update of whatever is there: {blind:?}");
     holds(bench, &bench.key("updated"), b"two").await
 }
 
