@@ -16,7 +16,7 @@ use object_store::path::Path;
 use object_store::{
     Attributes, CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload,
     ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, UploadPart,
+    PutPayload, PutResult, UpdateVersion, UploadPart,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -103,7 +103,12 @@ impl FileStore {
             Some(GetRange::Suffix(bytes)) => Some(ByteRange::Suffix(bytes)),
         };
         if head {
-            let meta = meta_of(&self.stat(location).await?)?;
+            let info = self.stat(location).await?;
+            if if_match.is_some_and(|tag| info.etag.as_ref() != Some(&tag)) {
+                let error = Error::new(ErrorKind::Conflict, "the file has changed");
+                return Err(error.with_context("key", &info.key));
+            }
+            let meta = meta_of(&info)?;
             let range = 0..0;
             let payload = GetResultPayload::Stream(stream::empty().boxed());
             return Ok(GetResult { payload, meta, range, attributes: Attributes::new() });
@@ -178,11 +183,16 @@ fn put_result(info: FileInfo) -> PutResult {
     PutResult { e_tag: info.etag, version: info.version }
 }
 
-fn condition_of(mode: PutMode) -> WriteCondition {
+/// Without a tag an update would replace whatever is there.
+fn condition_of(mode: PutMode) -> Result<WriteCondition> {
     match mode {
-        PutMode::Overwrite => WriteCondition::Always,
-        PutMode::Create => WriteCondition::IfAbsent,
-        PutMode::Update(version) => WriteCondition::IfMatch(version.e_tag.unwrap_or_default()),
+        PutMode::Overwrite => Ok(WriteCondition::Always),
+        PutMode::Create => Ok(WriteCondition::IfAbsent),
+        PutMode::Update(UpdateVersion { e_tag: Some(tag), .. }) => Ok(WriteCondition::IfMatch(tag)),
+        PutMode::Update(_) => {
+            let message = "an update does not say the tag of what it replaces";
+            Err(Error::new(ErrorKind::QueryInvalid, message))
+        }
     }
 }
 
@@ -214,7 +224,7 @@ impl ObjectStore for FileStore {
         let size_hint_bytes = Some(payload.content_length() as u64);
         let request = Write {
             key: location.as_ref().to_owned(),
-            condition: condition_of(options.mode),
+            condition: condition_of(options.mode).map_err(to_store_error)?,
             body: stream::iter(payload.into_iter().map(Ok)).boxed(),
             size_hint_bytes,
         };

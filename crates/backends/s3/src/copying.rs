@@ -18,8 +18,11 @@ use crate::writing::{Part, Upload, part_number, repeat_if_nothing_was_written};
 /// The most that one request copies.
 const COPY_BYTES_MAX: u64 = 5 << 30;
 
-/// How much a part of a copy has.
-const PART_BYTES: u64 = 1 << 30;
+/// How much a part of a copy has at least, but for the last.
+const PART_BYTES_MIN: u64 = 1 << 30;
+
+/// How many parts the store takes.
+const PARTS_MAX: u64 = 10_000;
 
 /// What stays as it is in the name of a source.
 const IN_SOURCE: &AsciiSet =
@@ -66,15 +69,11 @@ impl Bucket {
         upload: &Upload,
         source: &FileInfo,
     ) -> Result<Vec<Part>> {
-        let ranges: Vec<_> = (0..source.size_bytes)
-            .step_by(PART_BYTES as usize)
-            .map(|start| start..source.size_bytes.min(start + PART_BYTES))
-            .collect();
         let copy = |(number, range): (u32, Range<u64>)| async move {
             let part = || self.copy_part(cx, upload, number, source, &range);
             self.repeat(cx, part).await
         };
-        let copies: Vec<_> = (0_u32..).zip(ranges).map(copy).collect();
+        let copies: Vec<_> = (0_u32..).zip(part_ranges(source.size_bytes)).map(copy).collect();
         stream::iter(copies).buffered(self.parallel_max).try_collect().await
     }
 
@@ -108,12 +107,40 @@ impl Bucket {
         Ok(Part { number, length, completed })
     }
 
+    /// The source as a copy names it: what is reached through an access point stands below its ARN.
     fn source_of(&self, source: &FileInfo) -> String {
         let full = self.full(&source.key);
-        format!("{}/{}", self.name, utf8_percent_encode(&full, IN_SOURCE))
+        let key = utf8_percent_encode(&full, IN_SOURCE);
+        match self.name.starts_with("arn:") {
+            true => format!("{}/object/{key}", utf8_percent_encode(&self.name, IN_SOURCE)),
+            false => format!("{}/{key}", self.name),
+        }
     }
+}
+
+/// The parts of a file, no more of them than the store takes.
+fn part_ranges(size_bytes: u64) -> Vec<Range<u64>> {
+    let part_bytes = PART_BYTES_MIN.max(size_bytes.div_ceil(PARTS_MAX));
+    let starts = (0..size_bytes).step_by(part_bytes as usize);
+    starts.map(|start| start..size_bytes.min(start + part_bytes)).collect()
 }
 
 fn nothing_written(error: Error) -> Error {
     error.with_write_effect(WriteEffect::None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_size_has_parts_that_the_store_takes() {
+        for size in [1, PART_BYTES_MIN, PART_BYTES_MIN + 1, 5 << 40, 48 << 40] {
+            let parts = part_ranges(size);
+            assert!(parts.len() as u64 <= PARTS_MAX, "{size}: {} parts", parts.len());
+            assert!(parts.iter().all(|part| part.end - part.start <= COPY_BYTES_MAX));
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert_eq!((parts[0].start, parts[parts.len() - 1].end), (0, size));
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Headers that settings put on requests: who pays, and how the store encrypts.
+//! Headers that the client does not put on requests: who pays, how the store encrypts, and the
+//! digest of a list of keys to delete.
 
 use std::fmt;
 
@@ -68,10 +69,12 @@ impl ExtraHeaders {
         let makes = matches!(operation, "PutObject" | "CreateMultipartUpload" | "CopyObject");
         let copies = matches!(operation, "CopyObject" | "UploadPartCopy");
         let moves = matches!(operation, "GetObject" | "HeadObject" | "UploadPart");
+        // The end of an upload needs the key too where its parts have checksums.
+        let ends = operation == "CompleteMultipartUpload";
         let chosen = [
             (true, &self.every_request),
             (makes, &self.new_files),
-            (makes || copies || moves, &self.contents),
+            (makes || copies || moves || ends, &self.contents),
             (copies, &self.sources),
         ];
         chosen.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, headers)| headers)
@@ -91,6 +94,13 @@ impl Intercept for ExtraHeaders {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = bag.load::<Metadata>().map(|m| m.name().to_owned()).unwrap_or_default();
+        // The store's documentation wants it, and stores exist that take no newer checksum for it.
+        if operation == "DeleteObjects"
+            && let Some(list) = context.request().body().bytes()
+        {
+            let digest = base64::encode(Md5::digest(list));
+            context.request_mut().headers_mut().try_insert("content-md5", digest)?;
+        }
         let headers = context.request_mut().headers_mut();
         for (name, value) in self.of_operation(&operation) {
             headers.try_insert(*name, value.clone())?;

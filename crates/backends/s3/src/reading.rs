@@ -19,7 +19,7 @@ use orbit_core::{
 };
 use orbit_file::{
     Coalescing, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
-    in_key_order, pages, read_ahead, require_within, resuming_body, whole,
+    in_key_order, pages, read_ahead, require_within, resuming_body, wants_size, whole,
 };
 use percent_encoding::percent_decode_str;
 
@@ -92,7 +92,7 @@ impl Bucket {
         {
             return Err(self.senseless("the store's listing goes in a circle"));
         }
-        Ok((self.entries(&answer, is_encoded)?, next))
+        Ok((self.entries(&answer, &request.prefix, is_encoded)?, next))
     }
 
     async fn answer(
@@ -120,20 +120,27 @@ impl Bucket {
         Error::new(ErrorKind::DataInvalid, message).with_context("bucket", &self.name)
     }
 
-    fn entries(&self, page: &ListObjectsV2Output, is_encoded: bool) -> Result<Vec<FileEntry>> {
+    fn entries(
+        &self,
+        page: &ListObjectsV2Output,
+        prefix: &str,
+        is_encoded: bool,
+    ) -> Result<Vec<FileEntry>> {
         let key = |text: Option<&str>| {
             let full = match is_encoded {
                 true => decoded(text.unwrap_or_default()),
                 false => text.map(str::to_owned),
             };
             let relative = full.and_then(|full| self.relative(&full));
-            relative.ok_or_else(|| self.senseless("the store listed a key that was not asked for"))
+            let asked = relative.filter(|key| key.starts_with(prefix));
+            asked.ok_or_else(|| self.senseless("the store listed a key that was not asked for"))
         };
         let mut files = Vec::with_capacity(page.contents().len());
         for object in page.contents() {
+            let key = key(object.key())?;
             files.push(FileInfo {
-                key: key(object.key())?,
-                size_bytes: size_of(object.size()),
+                size_bytes: size_of(object.size(), &key)?,
+                key,
                 modified: modified_of(object.last_modified()),
                 etag: object.e_tag().map(str::to_owned),
                 version: None,
@@ -152,7 +159,7 @@ impl Bucket {
         };
         Ok(FileInfo {
             key: key.to_owned(),
-            size_bytes: size_of(answer.content_length()),
+            size_bytes: size_of(answer.content_length(), key)?,
             modified: modified_of(answer.last_modified()),
             etag: answer.e_tag().map(str::to_owned),
             version: None,
@@ -259,8 +266,10 @@ impl Bucket {
     ) -> Result<Vec<Bytes>> {
         let ReadRanges { key, ranges, if_match } = request;
         let in_file = |size| require_within(&ranges, size).map_err(|e| e.with_context("key", &key));
-        if ranges.iter().all(|range| range.start >= range.end) {
-            in_file(self.stat(cx, &key).await?.size_bytes)?;
+        if wants_size(&ranges) {
+            let info = self.stat(cx, &key).await?;
+            unchanged(&info, if_match.as_deref())?;
+            in_file(info.size_bytes)?;
         }
         // What the first answer tells of the file: the others must be of the same content.
         let first: Arc<OnceLock<FileInfo>> = Arc::default();
@@ -349,7 +358,7 @@ fn opened(
     asked: Option<ByteRange>,
     if_match: Option<&str>,
 ) -> Result<Opened> {
-    let length = size_of(answer.content_length());
+    let length = size_of(answer.content_length(), key)?;
     let senseless = |message: &'static str| {
         Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
     };
@@ -359,7 +368,7 @@ fn opened(
         None => (0, length),
     };
     let range = clip_range(asked, size_bytes).map_err(|e| e.with_context("key", key))?;
-    if range != (start..start + length) {
+    if range != (start..start.saturating_add(length)) {
         return Err(senseless("the store sent other bytes than were asked for"));
     }
     let info = FileInfo {
@@ -424,8 +433,12 @@ fn decoded(text: &str) -> Option<String> {
     Some(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
 }
 
-fn size_of(bytes: Option<i64>) -> u64 {
-    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+/// An answer without a size is no empty file: what comes between may pack bodies anew and drop it.
+fn size_of(bytes: Option<i64>, key: &str) -> Result<u64> {
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| {
+        let message = "the store's answer does not say how long the file is";
+        Error::new(ErrorKind::DataInvalid, message).with_context("key", key)
+    })
 }
 
 /// In whole seconds: listings tell finer times than other answers do.

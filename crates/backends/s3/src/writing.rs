@@ -21,7 +21,8 @@ use crate::error;
 /// How many keys one request deletes at most.
 const DELETE_KEYS_MAX: usize = 1000;
 
-/// The longest time that the store lends a file for.
+/// The shortest and the longest time that the store lends a file for, in whole seconds.
+const LENT_MIN: Duration = Duration::from_secs(1);
 const LENT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// An upload that has begun.
@@ -295,7 +296,7 @@ impl Bucket {
         let invalid = |message: &'static str| {
             Error::new(ErrorKind::QueryInvalid, message).with_context("key", &key)
         };
-        if expires_in > LENT_MAX || expires_in.is_zero() {
+        if !(LENT_MIN..=LENT_MAX).contains(&expires_in) {
             return Err(invalid("a URL is made for at least a second and at most seven days"));
         }
         let lent = PresigningConfig::expires_in(expires_in)

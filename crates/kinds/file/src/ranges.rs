@@ -60,6 +60,17 @@ fn outside(range: &Range<u64>, size_bytes: u64) -> Error {
         .with_context("size_bytes", size_bytes.to_string())
 }
 
+/// The most that a range asks for before the size of its file is known.
+const UNCHECKED_BYTES_MAX: u64 = 1 << 30;
+
+/// Whether the size of a file is to be asked for before `ranges` of it are fetched: when none of
+/// them has a byte, so that no request would tell it, and when one is very long. A damaged footer
+/// may name any range, and the requests for it alone would fill memory.
+pub fn wants_size(ranges: &[Range<u64>]) -> bool {
+    let is_long = |range: &Range<u64>| range.end.saturating_sub(range.start) > UNCHECKED_BYTES_MAX;
+    ranges.iter().all(Range::is_empty) || ranges.iter().any(is_long)
+}
+
 /// The requests that cover `ranges`: in order, none overlapping another, none empty, none
 /// longer than the limit.
 pub fn coalesce(ranges: &[Range<u64>], how: &Coalescing) -> Vec<Range<u64>> {
@@ -96,7 +107,8 @@ pub(crate) fn pieces(range: Range<u64>, piece_bytes: u64) -> impl Iterator<Item 
 /// Reads `ranges` by as few requests as `how` allows, and answers them in the order asked for.
 ///
 /// `fetch` reads one range. A range that one request covers is a slice of its answer; only one
-/// that was fetched in pieces is copied.
+/// that was fetched in pieces is copied. Where [`wants_size`] says so, the ranges are checked
+/// before.
 ///
 /// # Errors
 /// Those of `fetch`; `DataInvalid` when it delivers another number of bytes than was asked for.
@@ -195,6 +207,16 @@ mod tests {
         assert!(require_within(&[4..5, 5..5, 0..5], 5).is_ok());
         assert!(require_within(&[0..1, 4..6], 5).is_err());
         assert!(require_within(&[0..1, reversed], 5).is_err());
+    }
+
+    #[test]
+    fn the_size_is_wanted_where_no_request_tells_it_in_time() {
+        assert!(wants_size(&[]));
+        assert!(wants_size(&[3..3, 5..5]));
+        assert!(!wants_size(&[3..3, 5..6]));
+        assert!(!wants_size(&[0..1, 4..4 + UNCHECKED_BYTES_MAX]));
+        assert!(wants_size(&[0..1, 4..5 + UNCHECKED_BYTES_MAX]));
+        assert!(wants_size(&[0..1, 4..u64::MAX]));
     }
 
     /// Numbers that look random and are the same in each run.

@@ -40,7 +40,8 @@ pub struct HttpRequest {
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
-    /// Names and values. A length that is told here is not checked, and ends the connection.
+    /// Names and values. A length, or an encoding on the way, that is told here is not checked,
+    /// and ends the connection.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
@@ -311,7 +312,8 @@ async fn send(
     answer: &HttpAnswer,
     is_head: bool,
 ) -> io::Result<bool> {
-    let tells_length = answer.headers.iter().any(|(name, _)| name == "content-length");
+    let of_length = |name: &str| matches!(name, "content-length" | "transfer-encoding");
+    let tells_length = answer.headers.iter().any(|(name, _)| of_length(name));
     let is_last = tells_length || answer.cut_at.is_some();
     let mut head = format!("HTTP/1.1 {} scripted\r\n", answer.status);
     if !tells_length {

@@ -14,6 +14,7 @@ use orbit_testkit::servers::{HttpAnswer, HttpServer, ServerError};
 use crate::Outcome;
 use crate::storms::ranged;
 use crate::world::{Store, World, cx, of_endpoint, pattern, refused, settings};
+use crate::writes::{BEGUN, ENDED};
 
 const RUN_OUT: &str = "<Error><Code>ExpiredToken</Code></Error>";
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
@@ -231,6 +232,8 @@ pub(crate) async fn anonymous_requests_are_not_signed(_: Arc<World>) -> Outcome 
 pub(crate) async fn settings_put_their_headers_on_requests(_: Arc<World>) -> Outcome {
     let server = HttpServer::start(|request| match request.method.as_str() {
         "PUT" => HttpAnswer::new(200, "").with("etag", "\"1\""),
+        "POST" if request.path.contains("uploadId=") => HttpAnswer::new(200, ENDED),
+        "POST" => HttpAnswer::new(200, BEGUN),
         _ if request.path.contains("list-type") => HttpAnswer::new(200, EMPTY),
         _ => HttpAnswer::new(200, "x").with("etag", "\"1\""),
     });
@@ -239,13 +242,16 @@ pub(crate) async fn settings_put_their_headers_on_requests(_: Arc<World>) -> Out
     let more = [("request_payer", "requester"), ("sse", "c"), ("sse_customer_key", key)];
     let store = Store::connect(of_endpoint(&server.endpoint(), &more)).await.unwrap();
     store.put("file", Bytes::from_static(b"x")).await.unwrap();
+    store.put("long", pattern(9 << 20)).await.unwrap();
     store.read("file").await.unwrap();
     const KEY: &str = "x-amz-server-side-encryption-customer-key";
     for request in server.seen() {
         assert_eq!(request.header("x-amz-request-payer"), Some("requester"));
         let is_list = request.path.contains("list-type");
-        assert_eq!(request.header(KEY), (!is_list).then_some(key), "{request:?}");
+        let (method, path) = (&request.method, &request.path);
+        assert_eq!(request.header(KEY), (!is_list).then_some(key), "{method} {path}");
     }
+    assert_eq!(server.seen().iter().filter(|request| request.method == "POST").count(), 2);
     let expires_in = Duration::from_secs(60);
     let request = Presign { key: "file".to_owned(), method: PresignMethod::Get, expires_in };
     let error = store.files().presign(&cx(), request).await.unwrap_err();

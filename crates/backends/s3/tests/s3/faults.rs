@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use orbit_core::{Context, ErrorKind, Read, ReadRanges, Reporter, Tally};
+use orbit_core::{Context, Copy, ErrorKind, Read, ReadRanges, Reporter, Tally, WriteCondition};
 use orbit_testkit::servers::{Fault, HttpAnswer, HttpServer, Proxy};
 
 use crate::Outcome;
@@ -110,5 +110,77 @@ pub(crate) async fn a_listing_in_a_circle_ends(_: Arc<World>) -> Outcome {
     let server = server.await?;
     let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
     assert_eq!(store.list("").await.unwrap_err().kind(), ErrorKind::DataInvalid);
+    Ok(())
+}
+
+/// Whoever reads a listing takes for granted that each key begins with the prefix.
+pub(crate) async fn a_listing_of_other_keys_is_refused(_: Arc<World>) -> Outcome {
+    let beside = [
+        "<Contents><Key>b</Key><Size>1</Size></Contents>",
+        "<CommonPrefixes><Prefix>b/</Prefix></CommonPrefixes>",
+    ];
+    for entry in beside {
+        let server = HttpServer::start(move |request| {
+            match request.parameter("prefix").is_some_and(|prefix| !prefix.is_empty()) {
+                true => HttpAnswer::new(200, EMPTY.replace("</List", &format!("{entry}</List"))),
+                false => HttpAnswer::new(200, EMPTY),
+            }
+        });
+        let server = server.await?;
+        let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+        let error = store.list("folder/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataInvalid);
+        assert_eq!(error.message(), "the store listed a key that was not asked for");
+    }
+    Ok(())
+}
+
+/// What stands between may pack a body anew, and then no header says how long it is.
+pub(crate) async fn a_file_of_unknown_length_is_not_taken_for_empty(_: Arc<World>) -> Outcome {
+    let server = HttpServer::start(|request| match request.path.contains("list-type") {
+        true => HttpAnswer::new(200, EMPTY),
+        false => HttpAnswer::new(200, "4\r\nbody\r\n0\r\n\r\n")
+            .with("etag", "\"1\"")
+            .with("transfer-encoding", "chunked"),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    let (from, to) = ("file".to_owned(), "copy".to_owned());
+    let copy = Copy { from, to, condition: WriteCondition::IfAbsent };
+    for told in [
+        store.stat("file").await.map(drop),
+        store.read("file").await.map(drop),
+        store.files().copy(&cx(), copy).await,
+    ] {
+        let error = told.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataInvalid);
+        assert_eq!(error.message(), "the store's answer does not say how long the file is");
+    }
+    assert!(server.seen().iter().all(|request| request.method != "PUT"));
+    Ok(())
+}
+
+/// A store that knows no ranges, or mixes them up.
+pub(crate) async fn other_bytes_than_were_asked_for_are_refused(_: Arc<World>) -> Outcome {
+    let wrong = ["bytes 0-9/100", "bytes 5-14", "bytes 5-14/*", "bytes 18446744073709551615-9/100"];
+    for place in std::iter::once(None).chain(wrong.map(Some)) {
+        let server = HttpServer::start(move |request| {
+            let status = if place.is_some() { 206 } else { 200 };
+            let answer = HttpAnswer::new(status, "0123456789").with("etag", "\"1\"");
+            match place {
+                _ if request.path.contains("list-type") => HttpAnswer::new(200, EMPTY),
+                Some(place) => answer.with("content-range", place),
+                None => answer,
+            }
+        });
+        let server = server.await?;
+        let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+        let request =
+            ReadRanges { key: "file".to_owned(), ranges: vec![5..9, 12..15], if_match: None };
+        let error = store.files().read_ranges(&cx(), request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataInvalid, "{place:?}: {error}");
+        let seen = server.seen();
+        assert_eq!(seen.iter().filter(|request| request.header("range").is_some()).count(), 1);
+    }
     Ok(())
 }

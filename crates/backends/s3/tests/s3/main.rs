@@ -87,7 +87,10 @@ fn main() -> ExitCode {
             a_body_that_is_damaged_is_an_error,
             a_file_that_changes_while_it_is_read_is_a_conflict,
             a_store_that_asks_to_slow_down_is_asked_again,
-            a_listing_in_a_circle_ends;
+            a_listing_in_a_circle_ends,
+            a_listing_of_other_keys_is_refused,
+            a_file_of_unknown_length_is_not_taken_for_empty,
+            other_bytes_than_were_asked_for_are_refused;
         keys:
             odd_keys_come_back,
             odd_keys_are_copied_and_deleted,
@@ -123,9 +126,12 @@ fn main() -> ExitCode {
             nothing_is_left_of_a_dropped_upload,
             a_condition_holds_at_the_end_of_an_upload,
             an_upload_that_meets_another_write_at_its_end_is_told,
+            an_upload_whose_end_fails_after_all_is_told,
             an_upload_that_is_asked_to_wait_goes_on,
             a_lost_answer_is_told_as_unknown,
             copies_keep_conditions,
+            a_list_of_keys_to_delete_brings_its_digest,
+            a_copy_through_an_access_point_names_its_source,
             lent_files_are_read_and_written_without_credentials;
     };
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -5,16 +5,19 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use aws_smithy_types::base64;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use insta::{allow_duplicates, assert_snapshot};
+use md5::{Digest, Md5};
 use orbit_core::{
-    ByteStream, Copy, Error, ErrorKind, Presign, PresignMethod, Result, Retry, Write,
-    WriteCondition, WriteEffect,
+    ByteStream, Copy, Delete, Error, ErrorKind, Node, Origin, Presign, PresignMethod, Result,
+    Retry, Write, WriteCondition, WriteEffect,
 };
 use orbit_testkit::servers::{
     Fault, HttpAnswer, HttpRequest, HttpServer, Moto, Proxy, S3s, ServerError, http,
 };
+use orbit_testkit::settings::{map, texts};
 
 use crate::Outcome;
 use crate::world::{Store, World, cx, of_endpoint, of_moto, of_s3s, pattern};
@@ -22,10 +25,10 @@ use crate::world::{Store, World, cx, of_endpoint, of_moto, of_s3s, pattern};
 const MEBIBYTE: usize = 1 << 20;
 
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
-const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>one</UploadId>\
-                     </InitiateMultipartUploadResult>";
-const ENDED: &str = "<CompleteMultipartUploadResult><ETag>\"1\"</ETag>\
-                     </CompleteMultipartUploadResult>";
+pub(crate) const BEGUN: &str =
+    "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>";
+pub(crate) const ENDED: &str =
+    "<CompleteMultipartUploadResult><ETag>\"1\"</ETag></CompleteMultipartUploadResult>";
 
 /// More than two parts.
 const LARGE: usize = 20 * MEBIBYTE + 7;
@@ -184,6 +187,20 @@ pub(crate) async fn an_upload_that_meets_another_write_at_its_end_is_told(
     Ok(())
 }
 
+/// A store that has said 200 may fail all the same, and says so in the body.
+pub(crate) async fn an_upload_whose_end_fails_after_all_is_told(_: Arc<World>) -> Outcome {
+    let failed = HttpAnswer::new(200, "<Error><Code>InternalError</Code></Error>");
+    let (store, server) = taking_parts(0, failed).await?;
+    let request = write("failed", pieces(&pattern(LARGE)), WriteCondition::Always);
+    let error = store.files().write(&cx(), request).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Never), "{error}");
+    assert_eq!(error.write_effect(), Some(WriteEffect::Unknown));
+    store.0.close().await.unwrap();
+    assert_eq!(asked(&server, "POST", "uploadId=one"), 1);
+    assert_eq!(asked(&server, "DELETE", "uploadId=one"), 1);
+    Ok(())
+}
+
 /// A refusal that says that nothing was done is no end, neither at the beginning nor at the end.
 pub(crate) async fn an_upload_that_is_asked_to_wait_goes_on(_: Arc<World>) -> Outcome {
     let (store, server) = taking_parts(1, HttpAnswer::new(200, ENDED)).await?;
@@ -232,32 +249,81 @@ pub(crate) async fn copies_keep_conditions(world: Arc<World>) -> Outcome {
     Ok(())
 }
 
+pub(crate) async fn a_list_of_keys_to_delete_brings_its_digest(_: Arc<World>) -> Outcome {
+    let server = HttpServer::start(|request| match request.method.as_str() {
+        "POST" => HttpAnswer::new(200, "<DeleteResult></DeleteResult>"),
+        _ => HttpAnswer::new(200, EMPTY),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    let request = Delete { keys: vec!["a".to_owned(), "b c".to_owned()] };
+    let outcomes = store.files().delete(&cx(), request).await.unwrap();
+    assert!(outcomes.len() == 2 && outcomes.iter().all(|outcome| outcome.result.is_ok()));
+    let sent = server.seen().into_iter().find(|request| request.method == "POST").unwrap();
+    let digest = base64::encode(Md5::digest(&sent.body));
+    assert_eq!(sent.header("content-md5"), Some(digest.as_str()));
+    Ok(())
+}
+
+/// The store's documentation wants `ARN/object/key` there, all of it encoded.
+pub(crate) async fn a_copy_through_an_access_point_names_its_source(_: Arc<World>) -> Outcome {
+    const COPIED: &str = "<CopyObjectResult><ETag>\"1\"</ETag></CopyObjectResult>";
+    let server = HttpServer::start(|request| match request.method.as_str() {
+        "GET" => HttpAnswer::new(200, EMPTY),
+        "PUT" => HttpAnswer::new(200, COPIED),
+        _ => HttpAnswer::new(200, "x").with("etag", "\"1\""),
+    });
+    let server = server.await?;
+    let text = |text: &str| Node::text(text, Origin::Default);
+    // The host of an access point begins with its name, so it is reached through a proxy.
+    let settings = map([
+        ("bucket_name", text("arn:aws:s3:eu-central-1:123456789012:accesspoint/reader")),
+        ("endpoint_url", text("http://store.invalid")),
+        ("path_style", text("false")),
+        ("region", text("eu-central-1")),
+        ("access_key", text("anybody")),
+        ("secret_key", text("anything")),
+        ("proxy", texts([("url", server.endpoint())])),
+    ]);
+    let store = Store::connect(settings).await.unwrap();
+    let (from, to) = ("a b/c".to_owned(), "d".to_owned());
+    let request = Copy { from, to, condition: WriteCondition::Always };
+    store.files().copy(&cx(), request).await.unwrap();
+    let copy = server.seen().into_iter().find(|request| request.method == "PUT").unwrap();
+    assert_eq!(copy.path.split('?').next(), Some("http://reader-123456789012.store.invalid/d"));
+    assert_eq!(
+        copy.header("x-amz-copy-source"),
+        Some("arn%3Aaws%3As3%3Aeu-central-1%3A123456789012%3Aaccesspoint/reader/object/a%20b/c")
+    );
+    Ok(())
+}
+
 pub(crate) async fn lent_files_are_read_and_written_without_credentials(
     world: Arc<World>,
 ) -> Outcome {
     let server = world.s3s().await?;
     let store = Store::connect(of_s3s(server, &[])).await.unwrap();
     store.put("lent ü", Bytes::from_static(b"lent")).await.unwrap();
-    let lend = |method, seconds| {
-        let expires_in = Duration::from_secs(seconds);
+    let lend = |method, expires_in| {
         let request = Presign { key: "lent ü".to_owned(), method, expires_in };
         let store = &store;
         async move { store.files().presign(&cx(), request).await }
     };
-    let start = server.endpoint().len();
-    let url = lend(PresignMethod::Get, 60).await.unwrap();
+    let (start, minute) = (server.endpoint().len(), Duration::from_secs(60));
+    let url = lend(PresignMethod::Get, minute).await.unwrap();
     let answer = http(server.port(), &HttpRequest::new("GET", &url.expose()[start..])).await?;
     assert_eq!((answer.status, answer.body.as_ref()), (200, b"lent".as_slice()));
     let tampered = url.expose().replace("lent", "sent");
     let answer = http(server.port(), &HttpRequest::new("GET", &tampered[start..])).await?;
     assert_eq!(answer.status, 403);
-    let url = lend(PresignMethod::Put, 60).await.unwrap();
+    let url = lend(PresignMethod::Put, minute).await.unwrap();
     let request =
         HttpRequest { body: b"put".to_vec(), ..HttpRequest::new("PUT", &url.expose()[start..]) };
     assert_eq!(http(server.port(), &request).await?.status, 200);
     assert_eq!(store.read("lent ü").await.unwrap(), b"put".as_slice());
-    for seconds in [0, 8 * 24 * 60 * 60] {
-        let error = lend(PresignMethod::Get, seconds).await.unwrap_err();
+    for milliseconds in [0, 999, 8 * 24 * 60 * 60 * 1000] {
+        let expires_in = Duration::from_millis(milliseconds);
+        let error = lend(PresignMethod::Get, expires_in).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::QueryInvalid);
     }
     Ok(())

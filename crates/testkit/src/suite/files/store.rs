@@ -21,6 +21,7 @@ const PART_BYTES: usize = 5 << 20;
 group! { "files":
     store_puts_and_gets ["files.read", "files.write"];
     store_gets_ranges ["files.read", "files.write"];
+    store_head_wants_the_tag ["files.read.if_match", "files.write"];
     store_puts_under_conditions ["files.read", "files.write.if_absent"];
     store_updates_by_tag ["files.read", "files.write.if_match"];
     store_lists ["files.read", "files.write"];
@@ -81,6 +82,17 @@ async fn store_gets_ranges(bench: &Bench) -> Verdict {
     equal("several ranges", &several, &expected)
 }
 
+async fn store_head_wants_the_tag(bench: &Bench) -> Verdict {
+    let (store, at) = (store(bench)?, path(bench, "tagged")?);
+    let first = store.put(&at, PutPayload::from_static(b"one")).await?;
+    let head = || GetOptions { head: true, if_match: first.e_tag.clone(), ..GetOptions::default() };
+    equal("its size", &store.get_opts(&at, head()).await?.meta.size, &3)?;
+    store.put(&at, PutPayload::from_static(b"other")).await?;
+    let stale = store.get_opts(&at, head()).await;
+    ensure!(matches!(stale, Err(StoreError::Precondition { .. })), "a stale head: {stale:?}");
+    Ok(())
+}
+
 async fn store_puts_under_conditions(bench: &Bench) -> Verdict {
     let (store, at) = (store(bench)?, path(bench, "created")?);
     let create = || PutOptions::from(PutMode::Create);
@@ -98,6 +110,9 @@ async fn store_updates_by_tag(bench: &Bench) -> Verdict {
     store.put_opts(&at, PutPayload::from_static(b"two"), update()).await?;
     let stale = store.put_opts(&at, PutPayload::from_static(b"three"), update()).await;
     ensure!(matches!(stale, Err(StoreError::Precondition { .. })), "a stale update: {stale:?}");
+    let untagged = PutMode::Update(UpdateVersion { e_tag: None, version: None });
+    let blind = store.put_opts(&at, PutPayload::from_static(b"four"), untagged.into()).await;
+    ensure!(blind.is_err(), "an update of whatever is there: {blind:?}");
     holds(bench, &bench.key("updated"), b"two").await
 }
 
