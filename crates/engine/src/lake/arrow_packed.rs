@@ -3,17 +3,13 @@
 
 use arrow_ipc::{Block, CompressionType, Message, root_as_message};
 use datafusion::error::{DataFusionError, Result};
-use orbit_core::{Error, ErrorKind, unpacked_bytes_max};
+use orbit_core::{BATCH_ROWS_MAX, Error, ErrorKind, unpacked_bytes_max};
 
 use super::arrow::malformed;
 use crate::error::to_datafusion;
 
 /// The buffers of one message unpack to no more.
 const UNPACKED_BYTES_MAX: u64 = 2 << 30;
-
-/// A batch has no more rows: where it has no column that is wanted, nothing else bounds what it
-/// tells.
-const ROWS_MAX: i64 = 1 << 31;
 
 /// What stands before the length of a message, except in very old files.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -36,8 +32,8 @@ pub(super) fn check(message: &Message<'_>, body: &[u8]) -> Result<()> {
     let Some(batch) = dictionary.or_else(|| message.header_as_record_batch()) else {
         return Ok(());
     };
-    if !(0..=ROWS_MAX).contains(&batch.length()) {
-        return Err(too_large(format!("a batch has more than {ROWS_MAX} rows")));
+    if !(0..=BATCH_ROWS_MAX).contains(&batch.length()) {
+        return Err(too_large(format!("a batch has more than {BATCH_ROWS_MAX} rows")));
     }
     let Some(packing) = batch.compression() else { return Ok(()) };
     let is_lz4 = packing.codec() == CompressionType::LZ4_FRAME;
