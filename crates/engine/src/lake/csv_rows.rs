@@ -1,6 +1,9 @@
 //! Where the rows of a CSV text end: a quoted value may hold line breaks.
 //!
-//! DataFusion cuts what has come at its last line break, also where a value holds it.
+//! DataFusion cuts what has come at its last line break, also where a value holds it, and takes a
+//! chunk of blank lines for one of rows without columns.
+
+use std::mem;
 
 use bytes::BytesMut;
 use datafusion::common::config::CsvOptions;
@@ -10,7 +13,8 @@ use super::bounded::ROW_BYTES_MAX;
 use super::text::{Text, too_long};
 use crate::error::to_datafusion;
 
-/// The text in chunks of whole rows; it ends in an error where a row is too long.
+/// The text in chunks of whole rows, at least one in each; it ends in an error where a row is too
+/// long.
 pub(super) fn in_rows(text: Text, csv: &CsvOptions) -> Text {
     let state = (text.fuse(), Rows::of(csv), BytesMut::new());
     let whole = stream::try_unfold(state, |(mut text, mut rows, mut held)| async move {
@@ -20,6 +24,9 @@ pub(super) fn in_rows(text: Text, csv: &CsvOptions) -> Text {
             held.extend_from_slice(ended);
             let taken = end.map(|_| held.split().freeze());
             held.extend_from_slice(begun);
+            if rows.place == Place::Row && !rows.has_row {
+                held.clear();
+            }
             if held.len() > ROW_BYTES_MAX {
                 return Err(to_datafusion(too_long("row")));
             }
@@ -28,7 +35,7 @@ pub(super) fn in_rows(text: Text, csv: &CsvOptions) -> Text {
             }
         }
         let rest = held.split().freeze();
-        Ok((!rest.is_empty()).then_some((rest, (text, rows, held))))
+        Ok(mem::take(&mut rows.has_row).then_some((rest, (text, rows, held))))
     });
     whole.boxed()
 }
@@ -56,12 +63,14 @@ struct Rows {
     escape: Option<u8>,
     comment: Option<u8>,
     place: Place,
+    /// Whether there is a row behind the last end: a blank line is none, nor is a comment.
+    has_row: bool,
 }
 
 impl Rows {
     fn of(csv: &CsvOptions) -> Self {
         let CsvOptions { delimiter, quote, escape, comment, .. } = *csv;
-        Self { delimiter, quote, escape, comment, place: Place::Row }
+        Self { delimiter, quote, escape, comment, place: Place::Row, has_row: false }
     }
 
     /// Goes through a chunk, and answers where the last row ends that ends in it.
@@ -69,7 +78,8 @@ impl Rows {
         let mut end = None;
         for (at, byte) in chunk.iter().enumerate() {
             self.place = self.after(*byte);
-            if *byte == b'\n' && self.place == Place::Row {
+            self.has_row |= !matches!(self.place, Place::Row | Place::Comment);
+            if *byte == b'\n' && self.place == Place::Row && mem::take(&mut self.has_row) {
                 end = Some(at + 1);
             }
         }
@@ -112,14 +122,16 @@ mod tests {
         let (text, last) = (rows.concat() + "\"3\n", "\"3\n".len());
         let ends = rows.iter().scan(0, |end, row| {
             *end += row.len();
-            Some(*end)
+            Some((*end, row))
         });
-        let ends: Vec<_> = ends.collect();
+        let of_rows = ends.filter(|(_, row)| !row.starts_with(['#', '\n']));
+        let ends: Vec<_> = of_rows.map(|(end, _)| end).collect();
         assert_eq!(ends.last(), Some(&(text.len() - last)));
         for chunk_bytes in 1..=text.len() {
             let (escape, comment) = (Some(b'\\'), Some(b'#'));
             let (delimiter, quote) = (b',', b'"');
-            let mut reader = Rows { delimiter, quote, escape, comment, place: Place::Row };
+            let place = Place::Row;
+            let mut reader = Rows { delimiter, quote, escape, comment, place, has_row: false };
             let mut start = 0;
             for chunk in text.as_bytes().chunks(chunk_bytes) {
                 let place = start + 1..=start + chunk.len();
