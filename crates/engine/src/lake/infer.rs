@@ -157,7 +157,7 @@ impl Opening<'_> {
     /// Says which of the table's files could not be read.
     fn unreadable(&self, error: DataFusionError, metas: &[ObjectMeta]) -> Error {
         if is_of_a_file(&error) {
-            return self.placed(self.files.explain(error), metas);
+            return self.placed(self.files.cause(error), metas);
         }
         self.placed(of_file(&error), metas)
     }

@@ -232,6 +232,16 @@ async fn faulty_files_are_refused_by_name() {
     insta::assert_snapshot!(transcript(&engine, &statements).await);
 }
 
+/// Nothing is read of an empty file, and something of the one beside it.
+#[tokio::test]
+async fn a_faulty_file_among_others_is_named() {
+    let folder = folder();
+    put_parquet(folder.path(), "t/a.parquet", &people());
+    put(folder.path(), "t/b.parquet", "");
+    let refused = refusal_text(&lake(folder.path()), "SELECT * FROM t").await;
+    assert!(refused.starts_with("data_invalid") && refused.contains("t/b.parquet"), "{refused}");
+}
+
 /// Whatever a file tells of itself is answered or refused.
 #[tokio::test]
 async fn arrow_files_with_a_wrong_byte_end_no_process() {
