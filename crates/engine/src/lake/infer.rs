@@ -22,7 +22,7 @@ use super::json::{self, Shape};
 use super::merge::Merged;
 use super::store::LakeStore;
 use super::table::FOOTERS_MAX;
-use super::{arrow, json_type, text};
+use super::{arrow, text};
 use crate::error::{is_of_a_file, of_file};
 use crate::{FileFormat, TableOptions};
 
@@ -114,7 +114,8 @@ impl Opening<'_> {
         let is_sample = self.metas.len() > self.infer_rows_max.max(1);
         let mut shape = Shape { is_sample, is_lines: true };
         while let Some((columns, Shape { is_sample, is_lines })) = samples.try_next().await? {
-            rows = json_type::widened(&rows, &columns);
+            let both = json::type_of_both(&rows, &columns);
+            rows = both.map_err(|e| self.unreadable(e, &self.metas))?;
             shape.is_sample |= is_sample;
             shape.is_lines &= is_lines;
         }

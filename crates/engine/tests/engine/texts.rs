@@ -219,6 +219,19 @@ async fn a_text_of_many_columns_is_read() {
 }
 
 #[tokio::test]
+async fn a_text_of_too_many_columns_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..=100_000).map(|column| format!("c{column}")).collect();
+    put(folder.path(), "wide.csv", names.join(",") + "\n");
+    let members: Vec<_> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+    put(folder.path(), "wide.ndjson", format!("{{{}}}\n", members.join(",")));
+    for key in ["wide.csv", "wide.ndjson"] {
+        let error = refusal(&lake(folder.path()), &format!("SELECT * FROM \"{key}\"")).await;
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{key}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn json_columns_have_the_type_that_holds_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
