@@ -1,7 +1,8 @@
 //! Where the rows of a CSV text end: a quoted value may hold line breaks.
 //!
-//! DataFusion cuts what has come at its last line break, also where a value holds it, and takes a
-//! chunk of blank lines for one of rows without columns.
+//! DataFusion cuts what has come at its last line break, also where a value holds it, takes a chunk
+//! of blank lines for one of rows without columns, and a column for text whose moments are of days
+//! in one chunk and of seconds in the next.
 
 use std::mem;
 
@@ -13,31 +14,39 @@ use super::bounded::ROW_BYTES_MAX;
 use super::text::{Text, too_long};
 use crate::error::to_datafusion;
 
-/// The text in chunks of whole rows, at least one in each; it ends in an error where a row is too
-/// long.
-pub(super) fn in_rows(text: Text, csv: &CsvOptions) -> Text {
+/// Bytes of whole rows that are handed on, though more rows are wanted.
+const GATHERED_BYTES_MIN: usize = 8 << 20;
+
+/// The text in chunks of whole rows, the first of which holds `rows_max` and a line of names where
+/// they are not very long: types are inferred of each chunk, and how the bytes come must not change
+/// them. It ends in an error where a row is too long.
+pub(super) fn in_rows(text: Text, csv: &CsvOptions, rows_max: usize) -> Text {
     let state = (text.fuse(), Rows::of(csv), BytesMut::new());
-    let whole = stream::try_unfold(state, |(mut text, mut rows, mut held)| async move {
+    let gathered = stream::try_unfold(state, move |(mut text, mut rows, mut held)| async move {
+        let mut whole_bytes = 0;
         while let Some(chunk) = text.try_next().await? {
-            let end = rows.last_end(&chunk);
-            let (ended, begun) = chunk.split_at(end.unwrap_or(0));
-            held.extend_from_slice(ended);
-            let taken = end.map(|_| held.split().freeze());
-            held.extend_from_slice(begun);
-            if rows.place == Place::Row && !rows.has_row {
-                held.clear();
+            let before = held.len();
+            held.extend_from_slice(&chunk);
+            if let Some(end) = rows.last_end(&chunk) {
+                whole_bytes = before + end;
             }
-            if held.len() > ROW_BYTES_MAX {
+            if rows.place == Place::Row && !rows.has_row {
+                held.truncate(whole_bytes);
+            }
+            if held.len() - whole_bytes > ROW_BYTES_MAX {
                 return Err(to_datafusion(too_long("row")));
             }
-            if let Some(taken) = taken {
-                return Ok(Some((taken, (text, rows, held))));
+            let is_enough = whole_bytes >= GATHERED_BYTES_MIN || rows.ended > rows_max;
+            if is_enough && whole_bytes > 0 {
+                let whole = held.split_to(whole_bytes).freeze();
+                return Ok(Some((whole, (text, rows, held))));
             }
         }
+        let is_rest = mem::take(&mut rows.has_row) || whole_bytes > 0;
         let rest = held.split().freeze();
-        Ok(mem::take(&mut rows.has_row).then_some((rest, (text, rows, held))))
+        Ok(is_rest.then_some((rest, (text, rows, held))))
     });
-    whole.boxed()
+    gathered.boxed()
 }
 
 /// What the next byte belongs to.
@@ -65,12 +74,15 @@ struct Rows {
     place: Place,
     /// Whether there is a row behind the last end: a blank line is none, nor is a comment.
     has_row: bool,
+    /// Rows that have ended.
+    ended: usize,
 }
 
 impl Rows {
     fn of(csv: &CsvOptions) -> Self {
         let CsvOptions { delimiter, quote, escape, comment, .. } = *csv;
-        Self { delimiter, quote, escape, comment, place: Place::Row, has_row: false }
+        let (place, has_row, ended) = (Place::Row, false, 0);
+        Self { delimiter, quote, escape, comment, place, has_row, ended }
     }
 
     /// Goes through a chunk, and answers where the last row ends that ends in it.
@@ -81,6 +93,7 @@ impl Rows {
             self.has_row |= !matches!(self.place, Place::Row | Place::Comment);
             if *byte == b'\n' && self.place == Place::Row && mem::take(&mut self.has_row) {
                 end = Some(at + 1);
+                self.ended += 1;
             }
         }
         end
@@ -106,6 +119,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -130,8 +145,8 @@ mod tests {
         for chunk_bytes in 1..=text.len() {
             let (escape, comment) = (Some(b'\\'), Some(b'#'));
             let (delimiter, quote) = (b',', b'"');
-            let place = Place::Row;
-            let mut reader = Rows { delimiter, quote, escape, comment, place, has_row: false };
+            let csv = CsvOptions { delimiter, quote, escape, comment, ..CsvOptions::default() };
+            let mut reader = Rows::of(&csv);
             let mut start = 0;
             for chunk in text.as_bytes().chunks(chunk_bytes) {
                 let place = start + 1..=start + chunk.len();
@@ -139,6 +154,19 @@ mod tests {
                 assert_eq!(reader.last_end(chunk), expected, "{chunk_bytes}: {start}");
                 start += chunk.len();
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_wanted_come_at_once() {
+        let text: String = (0..1000).map(|row| format!("{row},\"a\nb\"\n\n")).collect();
+        for (rows_max, rows) in [(10_000, 1000), (1000, 1000), (99, 100)] {
+            let pieces = text.as_bytes().chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+            let pieces: Vec<_> = pieces.collect();
+            let mut gathered =
+                in_rows(stream::iter(pieces).boxed(), &CsvOptions::default(), rows_max);
+            let first = gathered.try_next().await.unwrap().unwrap();
+            assert_eq!(first.iter().filter(|byte| **byte == b',').count(), rows, "{rows_max}");
         }
     }
 }

@@ -150,7 +150,7 @@ impl Opening<'_> {
         let text = text::open(&*self.store, &meta.location, self.packing).await?;
         let rows_max = self.infer_rows_max;
         let rows = (rows_max / self.metas.len().max(1)).max(INFER_ROWS_MIN).min(rows_max);
-        let whole_rows = in_rows(text::in_lines(text), csv.options());
+        let whole_rows = in_rows(text::in_lines(text), csv.options(), rows);
         let (schema, _) = csv.infer_schema_from_stream(self.session, rows, whole_rows).await?;
         Ok(Arc::new(schema))
     }
