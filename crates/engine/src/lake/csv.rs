@@ -166,7 +166,7 @@ impl FileOpener for CsvOpener {
             }
             let (names, text) = this.header(text).await?;
             if names.fields().is_empty() {
-                // There are blank lines at most.
+                // There are blank lines and comments at most.
                 return Ok(stream::empty().boxed());
             }
             Ok(this.rows(&this.typed(&names)?, text))
