@@ -51,7 +51,7 @@ pub use file::{
 };
 pub use inventory;
 pub use operation::{Operation, OperationEffect};
-pub use packed::unpacked_bytes_max;
+pub use packed::{BATCH_ROWS_MAX, unpacked_bytes_max};
 pub use predicate::{CompareOp, Literal, Predicate};
 pub use query::{Effect, Query, SortKey, TableName, TableRef, Target, Version};
 pub use render::{Select, SqlForms};

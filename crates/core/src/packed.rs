@@ -1,5 +1,8 @@
-//! How large the packed buffers of an Arrow message become, seen before memory is taken for them:
-//! a message only tells it, and decoders believe.
+//! How large a batch of an Arrow message becomes, seen before memory is taken for it: a message
+//! only tells it, and decoders believe.
+
+/// A batch has no more rows: where its values take no bytes, nothing else bounds what it tells.
+pub const BATCH_ROWS_MAX: i64 = 1 << 31;
 
 /// What stands before a buffer that may be packed: its length when it is unpacked.
 const LENGTH_BYTES: usize = 8;

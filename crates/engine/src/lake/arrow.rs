@@ -28,7 +28,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use orbit_core::{Error, ErrorKind};
 
-use super::arrow_packed::check_block;
+use super::arrow_packed::{check_block, check_stored};
 use super::arrow_stream;
 use crate::error::to_datafusion;
 
@@ -105,11 +105,13 @@ async fn footer(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<Option<Foo
 pub(super) struct ArrowOpener {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) wanted: SchemaRef,
+    pub(super) batch_rows: usize,
 }
 
 impl FileOpener for ArrowOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let (store, wanted) = (Arc::clone(&self.store), Arc::clone(&self.wanted));
+        let batch_rows = self.batch_rows;
         Ok(Box::pin(async move {
             let batches = match footer(&*store, &file.object_meta).await? {
                 Some(footer) => read_blocks(store, file, footer, &wanted).await?,
@@ -119,9 +121,20 @@ impl FileOpener for ArrowOpener {
                 }
                 None => arrow_stream::read(&*store, &file.object_meta, &wanted).await?,
             };
-            Ok(batches.map(move |batch| select(&batch?, &wanted)).boxed())
+            let split =
+                move |batch| stream::iter(parts(batch, batch_rows).map(Ok::<_, DataFusionError>));
+            let few = batches.map_ok(split).try_flatten();
+            Ok(few.map(move |batch| select(&batch?, &wanted)).boxed())
         }))
     }
+}
+
+/// The batch in parts of few rows: a column that is made for them takes memory for each, and a few
+/// bytes of a file tell any number of rows.
+fn parts(batch: RecordBatch, rows_max: usize) -> impl Iterator<Item = RecordBatch> {
+    let (rows, rows_max) = (batch.num_rows(), rows_max.max(1));
+    let starts = (0..rows).step_by(rows_max);
+    starts.map(move |start| batch.slice(start, rows_max.min(rows - start)))
 }
 
 /// The batches of the file format that begin in the part of the file that is asked for.
@@ -174,7 +187,10 @@ fn range(block: &Block, size_bytes: u64) -> Result<Range<u64>> {
         let end = start.checked_add(metadata)?.checked_add(body.ok()?)?;
         (end <= size_bytes).then_some(start..end)
     };
-    place().ok_or_else(|| malformed("the footer places a batch outside the file"))
+    let outside = || malformed("the footer places a batch outside the file");
+    let range = place().ok_or_else(outside)?;
+    check_stored(range.end - range.start)?;
+    Ok(range)
 }
 
 /// The wanted columns of `batch`, by name; NULL where it has none. A value that does not fit its
@@ -225,4 +241,29 @@ fn misfit(field: &FieldRef, cause: ArrowError) -> Error {
     Error::new(ErrorKind::DataInvalid, message)
         .with_hint("name its type under `columns` of the table, or raise its `infer_rows_max`")
         .with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Int64Array;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_selected_in_parts() {
+        let ids: ArrayRef = Arc::new((0..20).collect::<Int64Array>());
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let ranges = [(0, 8), (8, 8), (16, 4)].map(|(start, rows)| batch.slice(start, rows));
+        assert_eq!(parts(batch, 8).collect::<Vec<_>>(), ranges);
+    }
+
+    #[test]
+    fn a_block_that_is_too_long_is_refused() {
+        let file_bytes = 4 << 30;
+        assert_eq!(range(&Block::new(8, 64, 1000), file_bytes).unwrap(), 8..1072);
+        let error = range(&Block::new(8, 64, 3 << 30), file_bytes).unwrap_err();
+        assert!(error.to_string().contains("longer than 2 GiB"), "{error}");
+        let error = range(&Block::new(8, 64, 5 << 30), file_bytes).unwrap_err();
+        assert!(error.to_string().contains("outside the file"), "{error}");
+    }
 }

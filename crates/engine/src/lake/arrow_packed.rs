@@ -1,22 +1,26 @@
-//! How large an Arrow message becomes, seen before memory is taken for it: a file only tells it,
-//! and the decoder believes.
+//! How large an Arrow message is and becomes, seen before memory is taken for it: a file only tells
+//! it, and the decoder believes.
 
 use arrow_ipc::{Block, CompressionType, Message, root_as_message};
 use datafusion::error::{DataFusionError, Result};
-use orbit_core::{Error, ErrorKind, unpacked_bytes_max};
+use orbit_core::{BATCH_ROWS_MAX, Error, ErrorKind, unpacked_bytes_max};
 
 use super::arrow::malformed;
 use crate::error::to_datafusion;
 
-/// The buffers of one message unpack to no more.
-const UNPACKED_BYTES_MAX: u64 = 2 << 30;
-
-/// A batch has no more rows: where it has no column that is wanted, nothing else bounds what it
-/// tells.
-const ROWS_MAX: i64 = 1 << 31;
+/// One message takes no more, as it is stored and as its buffers are unpacked.
+const MESSAGE_BYTES_MAX: u64 = 2 << 30;
 
 /// What stands before the length of a message, except in very old files.
 pub(super) const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Refuses a message, or what is taken of one, that is stored in too many bytes.
+pub(super) fn check_stored(bytes: u64) -> Result<()> {
+    match bytes {
+        ..=MESSAGE_BYTES_MAX => Ok(()),
+        _ => Err(too_large(format!("a message is longer than {} GiB", MESSAGE_BYTES_MAX >> 30))),
+    }
+}
 
 /// Refuses a block of the file format that unpacks to too much.
 pub(super) fn check_block(block: &Block, bytes: &[u8]) -> Result<()> {
@@ -36,17 +40,20 @@ pub(super) fn check(message: &Message<'_>, body: &[u8]) -> Result<()> {
     let Some(batch) = dictionary.or_else(|| message.header_as_record_batch()) else {
         return Ok(());
     };
-    if !(0..=ROWS_MAX).contains(&batch.length()) {
-        return Err(too_large(format!("a batch has more than {ROWS_MAX} rows")));
+    if !(0..=BATCH_ROWS_MAX).contains(&batch.length()) {
+        return Err(too_large(format!("a batch has more than {BATCH_ROWS_MAX} rows")));
     }
+    let buffers = || batch.buffers().into_iter().flatten();
+    // Those that are not aligned are copied, and nothing keeps many from lying in one place.
+    let lengths = buffers().filter_map(|buffer| u64::try_from(buffer.length()).ok());
+    check_stored(lengths.fold(0, u64::saturating_add))?;
     let Some(packing) = batch.compression() else { return Ok(()) };
     let is_lz4 = packing.codec() == CompressionType::LZ4_FRAME;
-    let buffers = batch.buffers().into_iter().flatten();
-    let places = buffers.map(|buffer| (buffer.offset(), buffer.length()));
+    let places = buffers().map(|buffer| (buffer.offset(), buffer.length()));
     match unpacked_bytes_max(body, places, is_lz4) {
-        ..=UNPACKED_BYTES_MAX => Ok(()),
+        ..=MESSAGE_BYTES_MAX => Ok(()),
         _ => {
-            let limit = UNPACKED_BYTES_MAX >> 30;
+            let limit = MESSAGE_BYTES_MAX >> 30;
             Err(too_large(format!("a batch unpacks to more than {limit} GiB")))
         }
     }

@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::arrow::{guarded, malformed, needed};
-use super::arrow_packed::{CONTINUATION, check};
+use super::arrow_packed::{CONTINUATION, check, check_stored};
 
 /// The schema of a stream.
 pub(super) async fn schema(store: &dyn ObjectStore, meta: &ObjectMeta) -> Result<SchemaRef> {
@@ -81,8 +81,10 @@ impl Messages {
                 false => Err(malformed("the file goes on after the end of its stream")),
             };
         }
+        check_stored(header_bytes as u64)?;
         let header = self.take_whole(header_bytes).await?;
         let body_bytes = usize::try_from(message(&header)?.bodyLength()).map_err(|_| cut())?;
+        check_stored(body_bytes as u64)?;
         let body = self.take_whole(body_bytes).await?;
         Ok(Some((header, Buffer::from(body))))
     }

@@ -165,6 +165,10 @@ impl FileOpener for CsvOpener {
                 return Ok(this.rows(this.csv.table_schema().file_schema(), text));
             }
             let (names, text) = this.header(text).await?;
+            if names.fields().is_empty() {
+                // There are blank lines and comments at most.
+                return Ok(stream::empty().boxed());
+            }
             Ok(this.rows(&this.typed(&names)?, text))
         }))
     }

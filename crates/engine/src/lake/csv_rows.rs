@@ -1,6 +1,10 @@
 //! Where the rows of a CSV text end: a quoted value may hold line breaks.
 //!
-//! DataFusion cuts what has come at its last line break, also where a value holds it.
+//! DataFusion cuts what has come at its last line break, also where a value holds it, takes a chunk
+//! of blank lines for one of rows without columns, and a column for text whose moments are of days
+//! in one chunk and of seconds in the next.
+
+use std::mem;
 
 use bytes::BytesMut;
 use datafusion::common::config::CsvOptions;
@@ -10,27 +14,39 @@ use super::bounded::ROW_BYTES_MAX;
 use super::text::{Text, too_long};
 use crate::error::to_datafusion;
 
-/// The text in chunks of whole rows; it ends in an error where a row is too long.
-pub(super) fn in_rows(text: Text, csv: &CsvOptions) -> Text {
+/// Bytes of whole rows that are handed on, though more rows are wanted.
+const GATHERED_BYTES_MIN: usize = 8 << 20;
+
+/// The text in chunks of whole rows, the first of which holds `rows_max` and a line of names where
+/// they are not very long: types are inferred of each chunk, and how the bytes come must not change
+/// them. It ends in an error where a row is too long.
+pub(super) fn in_rows(text: Text, csv: &CsvOptions, rows_max: usize) -> Text {
     let state = (text.fuse(), Rows::of(csv), BytesMut::new());
-    let whole = stream::try_unfold(state, |(mut text, mut rows, mut held)| async move {
+    let gathered = stream::try_unfold(state, move |(mut text, mut rows, mut held)| async move {
+        let mut whole_bytes = 0;
         while let Some(chunk) = text.try_next().await? {
-            let end = rows.last_end(&chunk);
-            let (ended, begun) = chunk.split_at(end.unwrap_or(0));
-            held.extend_from_slice(ended);
-            let taken = end.map(|_| held.split().freeze());
-            held.extend_from_slice(begun);
-            if held.len() > ROW_BYTES_MAX {
+            let before = held.len();
+            held.extend_from_slice(&chunk);
+            if let Some(end) = rows.last_end(&chunk) {
+                whole_bytes = before + end;
+            }
+            if rows.place == Place::Row && !rows.has_row {
+                held.truncate(whole_bytes);
+            }
+            if held.len() - whole_bytes > ROW_BYTES_MAX {
                 return Err(to_datafusion(too_long("row")));
             }
-            if let Some(taken) = taken {
-                return Ok(Some((taken, (text, rows, held))));
+            let is_enough = whole_bytes >= GATHERED_BYTES_MIN || rows.ended > rows_max;
+            if is_enough && whole_bytes > 0 {
+                let whole = held.split_to(whole_bytes).freeze();
+                return Ok(Some((whole, (text, rows, held))));
             }
         }
+        let is_rest = mem::take(&mut rows.has_row) || whole_bytes > 0;
         let rest = held.split().freeze();
-        Ok((!rest.is_empty()).then_some((rest, (text, rows, held))))
+        Ok(is_rest.then_some((rest, (text, rows, held))))
     });
-    whole.boxed()
+    gathered.boxed()
 }
 
 /// What the next byte belongs to.
@@ -56,12 +72,17 @@ struct Rows {
     escape: Option<u8>,
     comment: Option<u8>,
     place: Place,
+    /// Whether there is a row behind the last end: a blank line is none, nor is a comment.
+    has_row: bool,
+    /// Rows that have ended.
+    ended: usize,
 }
 
 impl Rows {
     fn of(csv: &CsvOptions) -> Self {
         let CsvOptions { delimiter, quote, escape, comment, .. } = *csv;
-        Self { delimiter, quote, escape, comment, place: Place::Row }
+        let (place, has_row, ended) = (Place::Row, false, 0);
+        Self { delimiter, quote, escape, comment, place, has_row, ended }
     }
 
     /// Goes through a chunk, and answers where the last row ends that ends in it.
@@ -69,8 +90,10 @@ impl Rows {
         let mut end = None;
         for (at, byte) in chunk.iter().enumerate() {
             self.place = self.after(*byte);
-            if *byte == b'\n' && self.place == Place::Row {
+            self.has_row |= !matches!(self.place, Place::Row | Place::Comment);
+            if *byte == b'\n' && self.place == Place::Row && mem::take(&mut self.has_row) {
                 end = Some(at + 1);
+                self.ended += 1;
             }
         }
         end
@@ -96,6 +119,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -112,14 +137,16 @@ mod tests {
         let (text, last) = (rows.concat() + "\"3\n", "\"3\n".len());
         let ends = rows.iter().scan(0, |end, row| {
             *end += row.len();
-            Some(*end)
+            Some((*end, row))
         });
-        let ends: Vec<_> = ends.collect();
+        let of_rows = ends.filter(|(_, row)| !row.starts_with(['#', '\n']));
+        let ends: Vec<_> = of_rows.map(|(end, _)| end).collect();
         assert_eq!(ends.last(), Some(&(text.len() - last)));
         for chunk_bytes in 1..=text.len() {
             let (escape, comment) = (Some(b'\\'), Some(b'#'));
             let (delimiter, quote) = (b',', b'"');
-            let mut reader = Rows { delimiter, quote, escape, comment, place: Place::Row };
+            let csv = CsvOptions { delimiter, quote, escape, comment, ..CsvOptions::default() };
+            let mut reader = Rows::of(&csv);
             let mut start = 0;
             for chunk in text.as_bytes().chunks(chunk_bytes) {
                 let place = start + 1..=start + chunk.len();
@@ -127,6 +154,19 @@ mod tests {
                 assert_eq!(reader.last_end(chunk), expected, "{chunk_bytes}: {start}");
                 start += chunk.len();
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_wanted_come_at_once() {
+        let text: String = (0..1000).map(|row| format!("{row},\"a\nb\"\n\n")).collect();
+        for (rows_max, rows) in [(10_000, 1000), (1000, 1000), (99, 100)] {
+            let pieces = text.as_bytes().chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+            let pieces: Vec<_> = pieces.collect();
+            let mut gathered =
+                in_rows(stream::iter(pieces).boxed(), &CsvOptions::default(), rows_max);
+            let first = gathered.try_next().await.unwrap().unwrap();
+            assert_eq!(first.iter().filter(|byte| **byte == b',').count(), rows, "{rows_max}");
         }
     }
 }

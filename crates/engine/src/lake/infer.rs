@@ -22,7 +22,7 @@ use super::json::{self, Shape};
 use super::merge::Merged;
 use super::store::LakeStore;
 use super::table::FOOTERS_MAX;
-use super::{arrow, json_type, text};
+use super::{arrow, text};
 use crate::error::{is_of_a_file, of_file};
 use crate::{FileFormat, TableOptions};
 
@@ -130,7 +130,8 @@ impl Opening<'_> {
         let is_sample = self.metas.len() > self.infer_rows_max.max(1);
         let mut shape = Shape { is_sample, is_lines: true };
         while let Some((columns, Shape { is_sample, is_lines })) = samples.try_next().await? {
-            rows = json_type::widened(&rows, &columns);
+            let both = json::type_of_both(&rows, &columns);
+            rows = both.map_err(|e| self.unreadable(e, &self.metas))?;
             shape.is_sample |= is_sample;
             shape.is_lines &= is_lines;
         }
@@ -165,7 +166,7 @@ impl Opening<'_> {
         let text = text::open(&*self.store, &meta.location, self.packing).await?;
         let rows_max = self.infer_rows_max;
         let rows = (rows_max / self.metas.len().max(1)).max(INFER_ROWS_MIN).min(rows_max);
-        let whole_rows = in_rows(text::in_lines(text), csv.options());
+        let whole_rows = in_rows(text::in_lines(text), csv.options(), rows);
         let (schema, _) = csv.infer_schema_from_stream(self.session, rows, whole_rows).await?;
         Ok(Arc::new(schema))
     }
@@ -173,7 +174,7 @@ impl Opening<'_> {
     /// Says which of the table's files could not be read.
     fn unreadable(&self, error: DataFusionError, metas: &[ObjectMeta]) -> Error {
         if is_of_a_file(&error) {
-            return self.placed(self.files.explain(error), metas);
+            return self.placed(self.files.cause(error), metas);
         }
         self.placed(of_file(&error), metas)
     }

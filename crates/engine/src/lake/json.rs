@@ -23,6 +23,7 @@ use serde_json::{Deserializer, Value};
 use super::arrow::select;
 use super::bounded::{Bounded, ROW_BYTES_MAX};
 use super::json_type::{self, widened};
+use super::merge::{COLUMNS_MAX, too_many_columns};
 use super::text::{self, Text, invalid};
 use crate::error::to_datafusion;
 
@@ -56,7 +57,7 @@ pub(super) async fn sample(text: Text, rows_max: usize) -> Result<(DataType, Sha
                     Ok(_) if rows == rows_max => is_sample = true,
                     Ok(value) => {
                         let text = &buffer[used..parsed.byte_offset()];
-                        common = widened(&common, &type_of_row(&value, text)?);
+                        common = type_of_both(&common, &type_of_row(&value, text)?)?;
                         rows += 1;
                     }
                     Err(error) if error.is_eof() && !is_end => break,
@@ -79,6 +80,19 @@ pub(super) async fn sample(text: Text, rows_max: usize) -> Result<(DataType, Sha
         }
     }
     Ok((common, Shape { is_sample, is_lines: !is_array }))
+}
+
+/// The type that holds the rows of both types.
+///
+/// # Errors
+/// `ResourceExhausted` for too many columns.
+pub(super) fn type_of_both(a: &DataType, b: &DataType) -> Result<DataType> {
+    match widened(a, b) {
+        DataType::Struct(columns) if columns.len() > COLUMNS_MAX => {
+            Err(to_datafusion(too_many_columns()))
+        }
+        both => Ok(both),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> DataFusionError {

@@ -1,16 +1,21 @@
 //! One schema for files that write the same values with different Arrow types.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use orbit_core::{Error, ErrorKind, Result};
+
+/// Columns that a table of files has at most: planning takes seconds for as many.
+pub(super) const COLUMNS_MAX: usize = 100_000;
 
 /// The columns of all files, by name, in the order in which they are first seen.
 #[derive(Default)]
 pub(super) struct Merged {
     is_text: bool,
     fields: Vec<FieldRef>,
+    /// Where each name stands in them.
+    places: HashMap<String, usize>,
     files: usize,
 }
 
@@ -24,7 +29,7 @@ impl Merged {
     ///
     /// # Errors
     /// `DataInvalid` naming a column that cannot be of both files' types, or that one file has
-    /// twice.
+    /// twice; `ResourceExhausted` for too many columns.
     pub(super) fn add(&mut self, schema: &Schema) -> Result<()> {
         let mut names = HashSet::new();
         if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
@@ -36,15 +41,9 @@ impl Merged {
                 *known = Arc::new(known.as_ref().clone().with_nullable(true));
             }
         }
-        for (place, field) in schema.fields().iter().enumerate() {
-            // Most files have their columns in one order, and some have thousands.
-            let is_here = |known: &&FieldRef| known.name() == field.name();
-            let place = match self.fields.get(place).filter(is_here) {
-                Some(_) => Some(place),
-                None => self.fields.iter().position(|known| known.name() == field.name()),
-            };
-            let known = match place {
-                Some(place) => self.fields.get_mut(place),
+        for field in schema.fields() {
+            let known = match self.places.get(field.name()) {
+                Some(place) => self.fields.get_mut(*place),
                 None => None,
             };
             match known {
@@ -52,8 +51,12 @@ impl Merged {
                 Some(known) if self.is_text => *known = common_text_field(known, field),
                 Some(known) => *known = common_field(known, field)?,
                 None => {
+                    if self.fields.len() == COLUMNS_MAX {
+                        return Err(too_many_columns());
+                    }
                     let missing_before = self.files > 0;
                     let nullable = field.is_nullable() || missing_before;
+                    self.places.insert(field.name().clone(), self.fields.len());
                     self.fields.push(Arc::new(field.as_ref().clone().with_nullable(nullable)));
                 }
             }
@@ -66,6 +69,13 @@ impl Merged {
     pub(super) fn finish(self) -> SchemaRef {
         Arc::new(Schema::new(self.fields))
     }
+}
+
+/// The error of a table with more columns than [`COLUMNS_MAX`].
+pub(super) fn too_many_columns() -> Error {
+    let message = format!("the table has more than {COLUMNS_MAX} columns");
+    Error::new(ErrorKind::ResourceExhausted, message)
+        .with_hint("keep names and values in rows, as two columns")
 }
 
 fn common_field(a: &Field, b: &Field) -> Result<FieldRef> {
@@ -115,5 +125,28 @@ fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
             fields.filter(|_| same_names).map(|fields| Struct(fields.into()))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn columns(names: impl Iterator<Item = usize>) -> Schema {
+        let field = |name: usize| Field::new(name.to_string(), DataType::Int64, true);
+        Schema::new(names.map(field).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn many_columns_take_no_square_of_them() {
+        let (mut merged, began) = (Merged::default(), Instant::now());
+        merged.add(&columns(0..COLUMNS_MAX)).unwrap();
+        merged.add(&columns((0..COLUMNS_MAX).rev())).unwrap();
+        let error = merged.add(&columns(COLUMNS_MAX..=COLUMNS_MAX)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+        assert_eq!(merged.finish().fields().len(), COLUMNS_MAX);
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 }

@@ -83,7 +83,7 @@ impl LakeSource {
                 batch_rows: self.batch_rows,
                 packing,
             }),
-            _ => Arc::new(ArrowOpener { store, wanted }),
+            _ => Arc::new(ArrowOpener { store, wanted, batch_rows: self.batch_rows }),
         }
     }
 }

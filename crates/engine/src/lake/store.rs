@@ -133,16 +133,20 @@ impl LakeStore {
 
     /// The error of a plan that reads through this store: what a source said, where it did.
     pub(crate) fn explain(&self, error: DataFusionError) -> Error {
-        let lost = is_of_a_file(&error);
         let of_parquet = is_of_parquet(&error);
+        match self.cause(error) {
+            said if of_parquet && said.datasource().is_none() => self.placed(said),
+            said => said,
+        }
+    }
+
+    /// What a source said, where it did, else the error.
+    pub(super) fn cause(&self, error: DataFusionError) -> Error {
+        let lost = is_of_a_file(&error);
         let said = from_datafusion(error);
         let is_cause =
             |fault: &Error| lost || (said.datasource().is_none() && said.kind() == fault.kind());
-        match self.faults.first().filter(is_cause) {
-            Some(fault) => fault,
-            None if of_parquet && said.datasource().is_none() => self.placed(said),
-            None => said,
-        }
+        self.faults.first().filter(is_cause).unwrap_or(said)
     }
 
     /// Says where a Parquet file lies that cannot be decoded, as far as it is known: the decoder

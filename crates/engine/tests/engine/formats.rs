@@ -232,6 +232,16 @@ async fn faulty_files_are_refused_by_name() {
     insta::assert_snapshot!(transcript(&engine, &statements).await);
 }
 
+/// Nothing is read of an empty file, and something of the one beside it.
+#[tokio::test]
+async fn a_faulty_file_among_others_is_named() {
+    let folder = folder();
+    put_parquet(folder.path(), "t/a.parquet", &people());
+    put(folder.path(), "t/b.parquet", "");
+    let refused = refusal_text(&lake(folder.path()), "SELECT * FROM t").await;
+    assert!(refused.starts_with("data_invalid") && refused.contains("t/b.parquet"), "{refused}");
+}
+
 /// Whatever a file tells of itself is answered or refused.
 #[tokio::test]
 async fn arrow_files_with_a_wrong_byte_end_no_process() {
@@ -282,6 +292,32 @@ async fn arrow_files_that_claim_to_unpack_to_much_are_refused() {
             assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{key}: {error}");
             assert!(error.message().contains("unpacks to more than 2 GiB"), "{key}: {error}");
         }
+    }
+}
+
+/// Each length that a message tells is looked at before anything is taken for it.
+#[tokio::test]
+async fn arrow_files_that_claim_to_be_long_are_refused() {
+    let folder = folder();
+    let at = folder.path();
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; 10_000]));
+    let batch = RecordBatch::try_from_iter([("id", zeros)]).unwrap();
+    put_arrow_stream(at, "t.arrow", std::slice::from_ref(&batch), IpcWriteOptions::default());
+    let engine = lake(at);
+    let sql = "SELECT sum(id) FROM t";
+    assert_eq!(rows(&engine, sql).await, "0");
+    let whole = std::fs::read(at.join("t.arrow")).unwrap();
+    let told = 80_000_u64.to_le_bytes();
+    let places = (0..whole.len() - 8).filter(|place| whole[*place..place + 8] == told);
+    let places: Vec<_> = places.collect();
+    assert_eq!(places.len(), 2, "the length of the body, and of its buffer");
+    for place in places {
+        let mut bytes = whole.clone();
+        bytes[place..place + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+        put(at, "t.arrow", bytes);
+        let error = ask(&engine, sql).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+        assert!(error.message().contains("longer than 2 GiB"), "{error}");
     }
 }
 

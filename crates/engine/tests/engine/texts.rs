@@ -185,6 +185,27 @@ async fn columns_are_inferred_beside_values_of_many_lines() {
 }
 
 #[tokio::test]
+async fn blank_lines_and_comments_are_no_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let blank = "\n".repeat(3 << 20);
+    let comments = "# a comment, \"not closed\n".repeat(100_000);
+    assert!(comments.len() > 2 << 20, "it comes in several chunks");
+    for (key, lines) in [("blank.csv", blank), ("comments.csv", comments)] {
+        put(at, key, format!("{lines}id,t\n1,a\n{lines}2,b\n{lines}"));
+    }
+    put(at, "nothing.csv", "\n\r\n\n");
+    let commented = TableOptions { comment: Some('#'), ..options("comments.csv") };
+    let setup = Setup::default().folder("lake", at).table("lake", "commented", commented);
+    let engine = setup.build();
+    for of in ["blank", "commented"] {
+        let sql = format!("SELECT sum(id), max(t), count(*) FROM {of}");
+        assert_eq!(rows(&engine, &sql).await, "3|b|2", "{of}");
+    }
+    assert_eq!(rows(&engine, "SELECT count(*) FROM nothing").await, "0");
+}
+
+#[tokio::test]
 async fn a_text_of_many_columns_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let names: Vec<_> = (0..5000).map(|column| format!("c{column}")).collect();
@@ -195,6 +216,19 @@ async fn a_text_of_many_columns_is_read() {
     let setup = Setup::default().folder("lake", folder.path()).table("lake", "few", few);
     let sql = "SELECT sum(c0), sum(c4998), sum(c4999), count(*) FROM few";
     assert_eq!(rows(&setup.build(), sql).await, "4500|4500|1000|1000");
+}
+
+#[tokio::test]
+async fn a_text_of_too_many_columns_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..=100_000).map(|column| format!("c{column}")).collect();
+    put(folder.path(), "wide.csv", names.join(",") + "\n");
+    let members: Vec<_> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+    put(folder.path(), "wide.ndjson", format!("{{{}}}\n", members.join(",")));
+    for key in ["wide.csv", "wide.ndjson"] {
+        let error = refusal(&lake(folder.path()), &format!("SELECT * FROM \"{key}\"")).await;
+        assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{key}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use arrow_ipc::{CompressionType, MessageHeader};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use orbit_core::{Error, ErrorKind, Result, unpacked_bytes_max};
+use orbit_core::{BATCH_ROWS_MAX, Error, ErrorKind, Result, unpacked_bytes_max};
 
 /// What stands before the length of a message.
 const CONTINUATION: u32 = u32::MAX;
@@ -21,8 +21,6 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const RESERVE_BYTES_MAX: usize = 64 << 20;
 /// What the compressed buffers of one stream may ask for together.
 const ASKED_BYTES_MAX: u64 = 4 << 30;
-/// A batch has no more rows: where its values take no bytes, nothing else bounds what it tells.
-const ROWS_MAX: i64 = 1 << 31;
 
 /// One IPC stream.
 #[derive(Debug, Clone)]
@@ -103,9 +101,9 @@ pub fn decode_ipc(bytes: Bytes) -> Result<Decoded> {
 /// `asked`, and the bytes that are taken for the compressed buffers of a message, whose rows are
 /// not too many.
 fn with_asked(asked: u64, batch: arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<u64> {
-    if !(0..=ROWS_MAX).contains(&batch.length()) {
+    if !(0..=BATCH_ROWS_MAX).contains(&batch.length()) {
         return Err(Error::new(ErrorKind::ResourceExhausted, "an answer is too long")
-            .with_context("limit_rows", ROWS_MAX.to_string()));
+            .with_context("limit_rows", BATCH_ROWS_MAX.to_string()));
     }
     let Some(compression) = batch.compression() else { return Ok(asked) };
     let is_lz4 = compression.codec() == CompressionType::LZ4_FRAME;
