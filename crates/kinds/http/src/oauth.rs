@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings};
+use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings, keeps_secrets};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use schemars::JsonSchema;
@@ -12,7 +12,6 @@ use url::Url;
 
 use crate::client::{Call, Client, Repeat};
 use crate::credential::Renewing;
-use crate::secrecy::keeps_secrets;
 
 /// The longest answer of a token service.
 const TOKEN_BYTES_MAX: usize = 1 << 20;
@@ -40,7 +39,7 @@ impl OauthSettings {
     pub fn validate(&self, key: &str, settings: &Settings) -> Vec<Problem> {
         let key = format!("{key}.token_url");
         match Url::parse(&self.token_url) {
-            Ok(url) if keeps_secrets(&url) => Vec::new(),
+            Ok(_) if keeps_secrets(&self.token_url) => Vec::new(),
             Ok(url) if url.scheme() == "http" => {
                 let message = "by http the client's secret is sent to this machine alone";
                 vec![settings.problem(&key, message).with_hint("use https")]
