@@ -6,6 +6,7 @@
 //! dropped stream before the next statement, and after an unfinished or refused COPY it is one
 //! answer behind: every later query would answer no rows, without an error.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
 use orbit_sql::{ColumnBatch, Lease};
 use sqlx::postgres::{PgQueryResult, PgRow};
@@ -38,10 +39,7 @@ const BATCHES_AHEAD: usize = 2;
 /// Rows that trickle in are handed on after this.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// How long a cancelled statement may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// A cancel that came before its statement was begun, or that a procedure caught, is lost, and
-/// is sent again after this.
-const CANCEL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What has to be done with the session when the statement has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +158,15 @@ enum End {
 }
 
 async fn run(mut job: Job, mut reader: Reader) {
-    let mut end = pump(&mut job, &mut reader).await;
+    // The driver panics over a row that makes no sense, while its statement is at work.
+    let pumped = AssertUnwindSafe(pump(&mut job, &mut reader)).catch_unwind().await;
+    let mut end = match pumped {
+        Ok(end) => end,
+        Err(_) => {
+            job.shared.works.stop(&job.shared.side, &job.work).await;
+            End::Failed { error: lost(), sound: false }
+        }
+    };
     if matches!(end, End::Whole) && reader.opened.is_some() {
         end = open_empty(&mut job, &mut reader).await;
     }
@@ -317,10 +323,8 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
 /// Cancels the statement and reads on until it has ended.
 async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
     let stopped = async {
-        while shared.works.stop(&shared.side, work).await {
-            if timeout(CANCEL_AGAIN_AFTER, drain(rows)).await.is_ok() {
-                return;
-            }
+        if shared.works.stop(&shared.side, work).await {
+            shared.works.stop_until(&shared.side, work, drain(rows)).await;
         }
     };
     if timeout(END_TIMEOUT, stopped).await.is_err() {
