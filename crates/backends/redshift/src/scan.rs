@@ -9,7 +9,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -278,6 +278,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
     };
     let (closing, caller) = (shared.closing.clone(), cx.clone());
     let sql = std::mem::take(&mut plan.sql);
+    let limit = shared.pool.connect().statement_limit();
     let mut rows = match plan.wire {
         Wire::Text => Rows::Text(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection)),
         Wire::Copy => {
@@ -300,7 +301,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
             }
         }
     };
-    let mut pumping = Pumping { shared, cx, plan, reader, batch: None, result_ended: false };
+    let mut pumping = Pumping { shared, cx, plan, reader, limit, batch: None, result_ended: false };
     if let (Some(schema), Wire::Copy) = (&pumping.plan.schema, pumping.plan.wire) {
         let schema = Arc::clone(schema);
         if let Err(error) = pumping.begin(schema) {
@@ -353,6 +354,8 @@ struct Pumping<'a> {
     cx: &'a Context,
     plan: &'a Plan,
     reader: &'a mut Reader,
+    /// When the server ends the statement by itself, if it does.
+    limit: Option<Instant>,
     batch: Option<ColumnBatch>,
     result_ended: bool,
 }
@@ -429,6 +432,8 @@ impl Pumping<'_> {
         &mut self,
         rows: &mut BoxStream<'_, sqlx::Result<Either<PgQueryResult, PgRow>>>,
     ) -> Result<Step, (Error, bool)> {
+        let limit = self.limit;
+        let failed = |e| failed(e, limit);
         loop {
             if let Some(batch) = &mut self.batch {
                 // The rows of one schema, without a look at anything else.
@@ -472,9 +477,15 @@ impl Pumping<'_> {
     }
 }
 
-fn failed(e: sqlx::Error) -> (Error, bool) {
+/// The failure, and whether the connection is as good as before. Redshift tells its own limit as
+/// it tells a cancel, and only the time tells one from the other.
+fn failed(e: sqlx::Error, limit: Option<Instant>) -> (Error, bool) {
     let sound = error::is_of_server(&e);
-    (error::of(e), sound)
+    match error::of(e) {
+        error if error.kind() != ErrorKind::Cancelled => (error, sound),
+        error if limit.is_none_or(|limit| Instant::now() < limit) => (error, sound),
+        error => (error::of_limit(error), sound),
+    }
 }
 
 fn cut() -> Error {

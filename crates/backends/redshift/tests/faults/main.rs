@@ -98,6 +98,7 @@ fn main() -> std::process::ExitCode {
         ends::an_exhausted_pool_says_so,
         statements::session_settings_do_not_leak,
         statements::statements_do_not_write_unless_they_may,
+        statements::the_limit_of_redshift_is_a_timeout,
         statements::hostile_parameters_come_back,
         statements::more_than_one_statement_is_not_sent,
         statements::a_slow_catalog_loses_no_row,
