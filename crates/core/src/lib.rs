@@ -60,6 +60,7 @@ pub use reporter::{Event, Reporter, Tally, TallySnapshot};
 pub use secret::Secret;
 pub use settings::{
     Entry, KeyPath, Node, Origin, Problem, ProxySettings, Settings, TlsSettings, Value,
+    keeps_secrets,
 };
 pub use sources::Sources;
 pub use sql::{

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::array_value_to_string;
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             Ok((postgres, s3)) => {
                 runtime.block_on(join(&postgres, &s3))?;
                 runtime.block_on(in_parts(&postgres, &s3))?;
+                runtime.block_on(released_when_open(&postgres, &s3))?;
                 Ok(Completion::Completed)
             }
             Err(missing) => missing.completion(),
@@ -137,6 +138,31 @@ async fn in_parts(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
         return Err(format!("{ranges} ranges were read").into());
     }
     Ok(())
+}
+
+/// The source keeps a snapshot until all parts are open, and not until the last row is read.
+async fn released_when_open(postgres: &Postgres, s3: &S3s) -> Result<(), Failed> {
+    let options = EngineOptions { source_partitions_max: 4, ..EngineOptions::default() };
+    let orbit = opened(postgres, s3, options)?;
+    let cx = Context::builder().timeout(Duration::from_secs(60)).build();
+    let sql = "SELECT id, note FROM books.public.orders".to_owned();
+    let mut rows = orbit.engine().query(&cx, Request { sql, ..Request::default() }).await?;
+    let first = rows.try_next().await?.ok_or("there is no row")?;
+    let kept = "SELECT 'kept: ' || count(*) FROM pg_stat_activity \
+                WHERE state = 'idle in transaction' AND query LIKE '%pg_export_snapshot%';";
+    let begun = Instant::now();
+    while !postgres.run_script(kept, Duration::from_secs(10)).await?.contains("kept: 0") {
+        if begun.elapsed() > Duration::from_secs(5) {
+            return Err("the snapshot is kept while rows are read".into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let rest: Vec<RecordBatch> = rows.try_collect().await?;
+    let count = rest.iter().map(RecordBatch::num_rows).sum::<usize>() + first.num_rows();
+    if count != 20_000 {
+        return Err(format!("{count} rows were read").into());
+    }
+    Ok(orbit.close().await?)
 }
 
 fn shown(batches: &[RecordBatch]) -> Result<String, Failed> {

@@ -48,7 +48,7 @@ pub(crate) const CAPABILITY: SqlCapability = SqlCapability {
     }),
     statement: Some(StatementCapability { parameters: true, write: true }),
     estimate: Some(EstimateCapability { rows: true, bytes: true, money: false }),
-    // By UNLOAD; ranges of a key are of one snapshot on PostgreSQL alone, and not in order.
+    // One snapshot is PostgreSQL's, and the order that of an UNLOAD.
     partitions: Some(PartitionCapability { one_snapshot: true, ordered: true }),
     insert: Some(InsertCapability {
         create: true,
@@ -199,7 +199,8 @@ impl SqlDatasource for RedshiftDatasource {
         let list = Some(ListTablesCapability { without_waking });
         let describe = CAPABILITY.describe.map(|d| DescribeCapability { without_waking, ..d });
         let staged = self.shared.staging.is_some();
-        let one_snapshot = staged || self.shared.server == Server::Postgresql;
+        // What an UNLOAD does not take is read in ranges, each of its own moment.
+        let one_snapshot = self.shared.server == Server::Postgresql;
         let partitions = Some(PartitionCapability { one_snapshot, ordered: staged });
         SqlCapability { list, describe, partitions, ..CAPABILITY }
     }

@@ -37,6 +37,13 @@ pub(crate) fn of(error: sqlx::Error) -> Error {
     }
 }
 
+/// The same of a statement that the server ended by its own limit of time.
+pub(crate) fn of_limit(error: Error) -> Error {
+    Error::new(ErrorKind::Timeout, "the statement took longer than `statement_timeout_ms` allows")
+        .with_vendor_code(error.vendor_code().unwrap_or_default().to_owned())
+        .with_source(error)
+}
+
 /// Whether the server refused a statement, so that the connection itself is sound.
 pub(crate) fn is_of_server(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if !error.code().is_some_and(|c| c.starts_with("57P")))

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use orbit_aws::{AwsAccess, Call, Failure, SdkConfig, check_endpoint, element, moment};
 use orbit_core::{
     Context, Error, ErrorKind, Problem, ProxySettings, Result, Secret, Settings, TlsSettings,
+    keeps_secrets,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -101,6 +102,26 @@ impl IamConfig {
         }
         if let Some(url) = &self.endpoint_url {
             problems.extend(check_endpoint(settings, "endpoint_url", url));
+        }
+        problems.extend(self.check_secrecy(settings));
+        problems
+    }
+
+    /// What is wrong with the addresses of services that would give out passwords and keys in
+    /// the open.
+    fn check_secrecy(&self, settings: &Settings) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (key, url) in
+            [("endpoint_url", &self.endpoint_url), ("sts_endpoint_url", &self.sts_endpoint_url)]
+        {
+            // What is no address at all has been told already.
+            if let Some(url) = url
+                && check_endpoint(settings, key, url).is_none()
+                && !keeps_secrets(url)
+            {
+                let message = "by http passwords and keys are given out on this machine alone";
+                problems.push(settings.problem(key, message).with_hint("use https"));
+            }
         }
         problems
     }

@@ -6,14 +6,15 @@
 //! dropped stream before the next statement, and after an unfinished or refused COPY it is one
 //! answer behind: every later query would answer no rows, without an error.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use orbit_core::{BatchStream, Context, Error, ErrorKind, Event, Result, SummaryHandle};
 use orbit_sql::{ColumnBatch, Lease};
 use sqlx::postgres::{PgQueryResult, PgRow};
@@ -38,10 +39,7 @@ const BATCHES_AHEAD: usize = 2;
 /// Rows that trickle in are handed on after this.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 /// How long a cancelled statement may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// A cancel that came before its statement was begun, or that a procedure caught, is lost, and
-/// is sent again after this.
-const CANCEL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What has to be done with the session when the statement has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +158,15 @@ enum End {
 }
 
 async fn run(mut job: Job, mut reader: Reader) {
-    let mut end = pump(&mut job, &mut reader).await;
+    // The driver panics over a row that makes no sense, while its statement is at work.
+    let pumped = AssertUnwindSafe(pump(&mut job, &mut reader)).catch_unwind().await;
+    let mut end = match pumped {
+        Ok(end) => end,
+        Err(_) => {
+            job.shared.works.stop(&job.shared.side, &job.work).await;
+            End::Failed { error: lost(), sound: false }
+        }
+    };
     if matches!(end, End::Whole) && reader.opened.is_some() {
         end = open_empty(&mut job, &mut reader).await;
     }
@@ -272,6 +278,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
     };
     let (closing, caller) = (shared.closing.clone(), cx.clone());
     let sql = std::mem::take(&mut plan.sql);
+    let limit = shared.pool.connect().statement_limit();
     let mut rows = match plan.wire {
         Wire::Text => Rows::Text(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection)),
         Wire::Copy => {
@@ -294,7 +301,7 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
             }
         }
     };
-    let mut pumping = Pumping { shared, cx, plan, reader, batch: None, result_ended: false };
+    let mut pumping = Pumping { shared, cx, plan, reader, limit, batch: None, result_ended: false };
     if let (Some(schema), Wire::Copy) = (&pumping.plan.schema, pumping.plan.wire) {
         let schema = Arc::clone(schema);
         if let Err(error) = pumping.begin(schema) {
@@ -317,10 +324,8 @@ async fn pump(job: &mut Job, reader: &mut Reader) -> End {
 /// Cancels the statement and reads on until it has ended.
 async fn stop(shared: &Shared, work: &Work, rows: &mut Rows<'_>) {
     let stopped = async {
-        while shared.works.stop(&shared.side, work).await {
-            if timeout(CANCEL_AGAIN_AFTER, drain(rows)).await.is_ok() {
-                return;
-            }
+        if shared.works.stop(&shared.side, work).await {
+            shared.works.stop_until(&shared.side, work, drain(rows)).await;
         }
     };
     if timeout(END_TIMEOUT, stopped).await.is_err() {
@@ -349,6 +354,8 @@ struct Pumping<'a> {
     cx: &'a Context,
     plan: &'a Plan,
     reader: &'a mut Reader,
+    /// When the server ends the statement by itself, if it does.
+    limit: Option<Instant>,
     batch: Option<ColumnBatch>,
     result_ended: bool,
 }
@@ -425,6 +432,8 @@ impl Pumping<'_> {
         &mut self,
         rows: &mut BoxStream<'_, sqlx::Result<Either<PgQueryResult, PgRow>>>,
     ) -> Result<Step, (Error, bool)> {
+        let limit = self.limit;
+        let failed = |e| failed(e, limit);
         loop {
             if let Some(batch) = &mut self.batch {
                 // The rows of one schema, without a look at anything else.
@@ -468,9 +477,15 @@ impl Pumping<'_> {
     }
 }
 
-fn failed(e: sqlx::Error) -> (Error, bool) {
+/// The failure, and whether the connection is as good as before. Redshift tells its own limit as
+/// it tells a cancel, and only the time tells one from the other.
+fn failed(e: sqlx::Error, limit: Option<Instant>) -> (Error, bool) {
     let sound = error::is_of_server(&e);
-    (error::of(e), sound)
+    match error::of(e) {
+        error if error.kind() != ErrorKind::Cancelled => (error, sound),
+        error if limit.is_none_or(|limit| Instant::now() < limit) => (error, sound),
+        error => (error::of_limit(error), sound),
+    }
 }
 
 fn cut() -> Error {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -168,6 +168,12 @@ impl Connector {
     /// The server's own limit of a statement that is set for every session; zero is none.
     pub(crate) fn statement_timeout_ms(&self) -> u64 {
         self.settings.statement_timeout_ms
+    }
+
+    /// When the server ends a statement that is sent now by this limit, if there is one.
+    pub(crate) fn statement_limit(&self) -> Option<Instant> {
+        let limit_ms = Some(self.statement_timeout_ms()).filter(|limit_ms| *limit_ms > 0)?;
+        Instant::now().checked_add(Duration::from_millis(limit_ms))
     }
 
     /// A connection under a login that the server takes: a temporary one may have been withdrawn

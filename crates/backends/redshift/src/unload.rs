@@ -3,6 +3,7 @@
 //! Redshift names the files it wrote, and their rows, in a manifest; what it names must be there
 //! in that size. They are deleted an hour after that, or when the datasource is closed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -130,7 +131,7 @@ async fn written(staging: &Staging, cx: &Context, folder: &Folder) -> Result<Vec
         Error::new(ErrorKind::DataInvalid, "the manifest of an UNLOAD makes no sense")
             .with_source(e)
     })?;
-    let there = staging.list(cx, folder).await?;
+    let there: HashMap<_, _> = staging.list(cx, folder).await?.into_iter().collect();
     let missing = |what: &str| {
         Error::new(ErrorKind::Truncated, format!("{what} of an UNLOAD is not as its manifest says"))
             .with_hint("check that `staging.url` is where the keys of its datasource begin")
@@ -139,8 +140,7 @@ async fn written(staging: &Staging, cx: &Context, folder: &Folder) -> Result<Vec
     for entry in &manifest.entries {
         let key = staging.key(&entry.url).filter(|key| key.starts_with(&folder.0));
         let key = key.ok_or_else(|| missing("the place of a file"))?;
-        let size = there.iter().find(|(other, _)| other == key).map(|(_, size)| *size);
-        if size != Some(entry.meta.content_length) {
+        if there.get(key) != Some(&entry.meta.content_length) {
             return Err(missing("a file"));
         }
         files.push((key.to_owned(), entry.meta.record_count));

@@ -5,6 +5,7 @@
 //! others are lent. Where that one is busy or silent, a cancel opens one of its own.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -17,14 +18,17 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::scan::discard;
-use crate::session::{Connector, Session, TextRow, ask};
+use crate::scan::{END_TIMEOUT, discard};
+use crate::session::{Connector, Session, TextRow, ask, execute};
 use crate::shared::Shared;
 
 /// How long a question on the side may take.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a cancel waits for the reserved connection alone: it has to be felt within a second.
 const CANCEL_PATIENCE: Duration = Duration::from_millis(300);
+/// A cancel that came before its statement was begun, or that a procedure caught, is lost, and
+/// is sent again after this.
+const CANCEL_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The reserved connection: it cancels, and answers small questions while rows stream.
 pub(crate) struct Side {
@@ -139,6 +143,22 @@ impl Works {
         told.is_ok()
     }
 
+    /// Waits for the end of a statement that was cancelled, and cancels it again until then or
+    /// until the server cannot be told.
+    pub(crate) async fn stop_until<T>(
+        &self,
+        side: &Side,
+        work: &Work,
+        ended: impl Future<Output = T>,
+    ) {
+        let mut ended = pin!(ended);
+        while timeout(CANCEL_AGAIN_AFTER, ended.as_mut()).await.is_err() {
+            if !self.stop(side, work).await {
+                return;
+            }
+        }
+    }
+
     /// Cancels the statement of this id.
     pub(crate) async fn cancel_by_id(&self, side: &Side, id: &str) -> Result<()> {
         let number = id.split_once('.').and_then(|(_, number)| number.parse::<u64>().ok());
@@ -210,10 +230,19 @@ impl AtWork {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        let Some(lease) = self.lease.take() else { return };
+        let Some(mut lease) = self.lease.take() else { return };
         let (shared, work) = (Arc::clone(&self.shared), Arc::clone(&self.work));
         let stopping = async move {
-            shared.works.stop(&shared.side, &work).await;
+            if shared.works.stop(&shared.side, &work).await
+                && let Ok(session) = lease.get()
+            {
+                // The server answers it only after all that it was asked before.
+                let ended = execute(&mut session.connection, "SELECT 1".to_owned());
+                let seen = shared.works.stop_until(&shared.side, &work, ended);
+                if timeout(END_TIMEOUT, seen).await.is_err() {
+                    tracing::warn!("a cancelled question did not end in time");
+                }
+            }
             shared.works.end(&work).await;
             discard(lease).await;
         };

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use orbit_core::{
     BackendConfig, Context, Datasource, Error, ErrorKind, Problem, ProxySettings, Result, Secret,
-    Settings, Sources, TlsSettings,
+    Settings, Sources, TlsSettings, keeps_secrets,
 };
-use orbit_http::{OauthSettings, Url, keeps_secrets};
+use orbit_http::{OauthSettings, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -230,7 +230,7 @@ impl SnowflakeConfig {
             problems.push(problem.with_hint("write it as organization-account, without a URL"));
         } else {
             match self.base() {
-                Ok(base) if keeps_secrets(&base) => {}
+                Ok(base) if keeps_secrets(base.as_str()) => {}
                 Ok(_) => {
                     let message = "by http credentials are sent to this machine alone";
                     let problem = settings.problem("protocol", message);

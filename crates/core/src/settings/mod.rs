@@ -8,11 +8,13 @@ mod de;
 mod node;
 mod problem;
 mod proxy;
+mod secrecy;
 mod tls;
 
 pub use node::{Entry, Node, Origin, Value};
 pub use problem::{KeyPath, Problem};
 pub use proxy::ProxySettings;
+pub use secrecy::keeps_secrets;
 pub use tls::TlsSettings;
 
 use serde::de::DeserializeOwned;

@@ -42,11 +42,12 @@ pub(super) struct Parts {
 
 struct Asked {
     schema: SchemaRef,
-    waiting: Mutex<VecDeque<Partition>>,
+    waiting: Mutex<VecDeque<Waiting>>,
     expires_at: Option<SystemTime>,
-    /// The source keeps what the parts need until this goes.
-    _kept: Option<Arc<DropGuard>>,
 }
+
+/// A part that nobody has taken, and what the source keeps for it until it is open.
+type Waiting = (Partition, Option<Arc<DropGuard>>);
 
 impl Parts {
     pub(super) fn new(reading: PartReading) -> Self {
@@ -84,14 +85,16 @@ impl Parts {
     ) -> Result<Option<BoxStream<'static, Result<RecordBatch>>>> {
         let asked = self.asked.get_or_try_init(|| self.ask(cx, sql, query)).await?;
         let next = asked.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(partition) = next else { return Ok(None) };
+        let Some((partition, kept)) = next else { return Ok(None) };
         if asked.expires_at.is_some_and(|end| SystemTime::now() > end) {
             let message = "the parts of the result expired before all of them were read";
             return Err(Error::new(ErrorKind::Truncated, message)
                 .with_hint("ask for fewer rows, or raise `engine.source_partitions_max`"));
         }
         let schema = Arc::clone(&asked.schema);
-        self.open(cx, sql, PartitionRead { schema, partition }).await.map(Some)
+        let rows = self.open(cx, sql, PartitionRead { schema, partition }).await;
+        drop(kept);
+        rows.map(Some)
     }
 
     async fn ask(&self, cx: &Context, sql: &dyn SqlDatasource, query: &Query) -> Result<Asked> {
@@ -99,7 +102,8 @@ impl Parts {
         let set = sql.partitions(cx, request).await?;
         let PartitionSet { schema, partitions, ordered: _, one_snapshot: _, expires_at, kept } =
             set;
-        Ok(Asked { schema, waiting: Mutex::new(partitions.into()), expires_at, _kept: kept })
+        let waiting = partitions.into_iter().map(|partition| (partition, kept.clone())).collect();
+        Ok(Asked { schema, waiting: Mutex::new(waiting), expires_at })
     }
 
     async fn open(

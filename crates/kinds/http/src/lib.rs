@@ -16,7 +16,6 @@ mod oauth;
 mod poll;
 mod retry;
 mod rows;
-mod secrecy;
 
 pub use answer::Answer;
 pub use cancels::{CancelOnDrop, Cancels};
@@ -30,5 +29,4 @@ pub use reqwest::header;
 pub use reqwest::{Method, StatusCode};
 pub use retry::{RetryPolicy, retry_after};
 pub use rows::{all_there, until_the_end, without_columns};
-pub use secrecy::keeps_secrets;
 pub use url::Url;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings};
+use orbit_core::{Context, Error, ErrorKind, Problem, Result, Secret, Settings, keeps_secrets};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use schemars::JsonSchema;
@@ -12,7 +12,6 @@ use url::Url;
 
 use crate::client::{Call, Client, Repeat};
 use crate::credential::Renewing;
-use crate::secrecy::keeps_secrets;
 
 /// The longest answer of a token service.
 const TOKEN_BYTES_MAX: usize = 1 << 20;
@@ -40,7 +39,7 @@ impl OauthSettings {
     pub fn validate(&self, key: &str, settings: &Settings) -> Vec<Problem> {
         let key = format!("{key}.token_url");
         match Url::parse(&self.token_url) {
-            Ok(url) if keeps_secrets(&url) => Vec::new(),
+            Ok(_) if keeps_secrets(&self.token_url) => Vec::new(),
             Ok(url) if url.scheme() == "http" => {
                 let message = "by http the client's secret is sent to this machine alone";
                 vec![settings.problem(&key, message).with_hint("use https")]
@@ -72,7 +71,27 @@ struct Token {
 struct Answer {
     access_token: String,
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Option<Seconds>,
+}
+
+/// A number, which some services write as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+}
+
+impl Answer {
+    /// How long the token lives, as far as the service says so.
+    fn lifetime(&self) -> Duration {
+        let seconds = match self.expires_in.as_ref() {
+            Some(Seconds::Number(seconds)) => Some(*seconds),
+            Some(Seconds::Text(text)) => text.trim().parse().ok(),
+            None => None,
+        };
+        seconds.map_or(LIFETIME, Duration::from_secs)
+    }
 }
 
 impl Oauth {
@@ -107,8 +126,8 @@ impl Oauth {
             return Err(error.with_hint("check `oauth.client_id` and its secret"));
         }
         let answer: Answer = answer.success()?.json(TOKEN_BYTES_MAX)?;
-        let lives = answer.expires_in.map_or(LIFETIME, Duration::from_secs);
-        let ends = Instant::now().checked_add(lives).unwrap_or_else(|| Instant::now() + LIFETIME);
+        let ends = Instant::now().checked_add(answer.lifetime());
+        let ends = ends.unwrap_or_else(|| Instant::now() + LIFETIME);
         Ok(Token { secret: Secret::new(answer.access_token), ends })
     }
 
@@ -142,5 +161,25 @@ impl Oauth {
             timeout: self.timeout,
             answer_bytes_max: TOKEN_BYTES_MAX,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_a_number_or_a_text() {
+        for (told, seconds) in [
+            (r#","expires_in":3599"#, 3599),
+            (r#","expires_in":"3599""#, 3599),
+            (r#","expires_in":"soon""#, LIFETIME.as_secs()),
+            (r#","expires_in":null"#, LIFETIME.as_secs()),
+            ("", LIFETIME.as_secs()),
+        ] {
+            let answer = format!(r#"{{"access_token":"t"{told}}}"#);
+            let answer: Answer = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer.lifetime(), Duration::from_secs(seconds), "{told}");
+        }
     }
 }

@@ -172,6 +172,40 @@ pub(crate) async fn a_lost_cancel_is_sent_again(stage: &Stage) -> Attempt {
     Ok(datasource.close().await?)
 }
 
+/// An insert that outlives its first cancel is cancelled again, also behind the proxy, where the
+/// server does not look whether its client is there.
+pub(crate) async fn a_lost_cancel_of_an_insert_is_sent_again(stage: &Stage) -> Attempt {
+    let made = "CREATE TABLE stubborn (id bigint); \
+                CREATE FUNCTION cling() RETURNS trigger LANGUAGE plpgsql AS $$ \
+                BEGIN PERFORM pg_sleep(60); RETURN NEW; \
+                EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(60); RETURN NEW; END $$; \
+                CREATE TRIGGER clinging BEFORE INSERT ON stubborn \
+                FOR EACH ROW EXECUTE FUNCTION cling()";
+    stage.prepare(made).await;
+    let proxy = RedshiftWire::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%\"stubborn\"%' AND pid <> pg_backend_pid()";
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let batch = RecordBatch::try_from_iter([("id", ids)])?;
+    let asked = tokio::spawn({
+        let datasource = Arc::clone(&datasource);
+        async move { sql(&datasource).insert(&cx(), insert("stubborn", &batch)).await.map(drop) }
+    });
+    let sleeps = format!("{busy} AND wait_event = 'PgSleep'");
+    while stage.counted(&sleeps).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asked.abort();
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(3), "it works after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(datasource.close().await?)
+}
+
 /// Questions to catalogs, and the columns of a statement, whose caller leaves are cancelled, also
 /// behind the proxy, where the server does not look whether its client is there.
 pub(crate) async fn abandoned_questions_are_cancelled(stage: &Stage) -> Attempt {
@@ -255,6 +289,27 @@ pub(crate) async fn a_task_that_is_gone_is_an_error(stage: &Stage) -> Attempt {
         let stream = sql(&datasource).query(&cx, query).await?;
         let kind = gather(stream).await.err().map(|e| e.kind());
         ensure!(kind == Some(ErrorKind::Unexpected), "a stream without a task ends as {kind:?}");
+    }
+    Ok(datasource.close().await?)
+}
+
+/// A panic over rows leaves no statement at work, also behind the proxy.
+pub(crate) async fn a_panic_leaves_nothing_at_work(stage: &Stage) -> Attempt {
+    let proxy = RedshiftWire::start(stage.server.port()).await?;
+    let port = proxy.port().to_string();
+    let datasource = stage.connect(&[("port", port.as_str())]).await?;
+    let text = "SELECT i::bigint AS id, CASE WHEN i > 5000 THEN pg_sleep(60)::text END AS panicked \
+                FROM generate_series(1, 5001) AS i";
+    let cx = Context::builder().reporter(Arc::new(Panics)).build();
+    let stream = sql(&datasource).query(&cx, Query::statement(text, Effect::Read)).await?;
+    let kind = gather(stream).await.err().map(|e| e.kind());
+    ensure!(kind == Some(ErrorKind::Unexpected), "it ends as {kind:?}");
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE \
+                '%AS panicked%' AND pid <> pg_backend_pid()";
+    let begun = Instant::now();
+    while stage.counted(busy).await > 0 {
+        ensure!(begun.elapsed() < Duration::from_secs(1), "it works after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(datasource.close().await?)
 }

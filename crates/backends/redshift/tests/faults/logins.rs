@@ -248,13 +248,15 @@ pub(crate) async fn a_rotated_password(stage: &Arc<Stage>) -> Attempt {
 /// Sections whose settings do not go together are refused before anything is asked.
 pub(crate) async fn sections_are_checked(stage: &Arc<Stage>) -> Attempt {
     type Texts = &'static [(&'static str, &'static str)];
-    let cases: [(&str, Texts, &str); 8] = [
+    let cases: [(&str, Texts, &str); 10] = [
         ("iam", &[], "needs either `cluster_identifier` or `workgroup`"),
         ("iam", &[("cluster_identifier", "c"), ("workgroup", "w")], "datasources.t.iam.workgroup"),
         ("iam", &[("workgroup", "w"), ("db_user", "u")], "datasources.t.iam.db_user"),
         ("iam", &[("cluster_identifier", "c"), ("auto_create", "true")], "iam.auto_create"),
         ("iam", &[("cluster_identifier", "c"), ("duration_s", "60")], "iam.duration_s"),
         ("iam", &[("workgroup", "w"), ("access_key", "a")], "`secret_key` is missing"),
+        ("iam", &[("workgroup", "w"), ("endpoint_url", "http://10.0.0.1/")], "iam.endpoint_url"),
+        ("iam", &[("workgroup", "w"), ("sts_endpoint_url", "http://sts.lan")], "sts_endpoint_url"),
         ("staging", &[("datasource", "gone"), ("url", "s3://b/")], "there is no such datasource"),
         ("staging", &[("datasource", "lake"), ("url", "b")], "must begin with `s3://`"),
     ];

@@ -231,7 +231,9 @@ pub(crate) async fn parts_are_files_of_the_bucket(stage: &Arc<Stage>) -> Attempt
     stage
         .prepare(
             "CREATE TABLE unloaded AS SELECT i::bigint AS id, 'it''s ' || i AS text \
-             FROM generate_series(1, 50) AS i",
+             FROM generate_series(1, 50) AS i; \
+             CREATE TABLE clocked AS SELECT i::bigint AS id, '12:00'::time AS struck \
+             FROM generate_series(1, 50) AS i; ALTER TABLE clocked ADD PRIMARY KEY (id)",
         )
         .await;
     let bucket = Bucket::new(false);
@@ -268,6 +270,12 @@ pub(crate) async fn parts_are_files_of_the_bucket(stage: &Arc<Stage>) -> Attempt
         matches!(whole.partitions.as_slice(), [p] if matches!(p.source, PartitionSource::Query { .. })),
         "one part needs no bucket: {whole:?}"
     );
+    // An UNLOAD does not take it, so that one moment of all parts is not claimed ahead.
+    let ranges = Partitions { query: table("clocked"), partitions_max: 4 };
+    let ranges = sql(&warehouse).partitions(&cx(), ranges).await?;
+    ensure!(ranges.partitions.len() == 4 && !ranges.one_snapshot, "{ranges:?}");
+    let claimed = sql(&warehouse).capability().partitions;
+    ensure!(claimed.is_some_and(|p| p.ordered && !p.one_snapshot), "{claimed:?} is claimed");
     datasources.close().await?;
     ensure!(bucket.is_emptied().await, "files are left in the bucket");
     Ok(())

@@ -57,6 +57,30 @@ pub(crate) async fn statements_do_not_write_unless_they_may(stage: &Stage) -> At
     Ok(datasource.close().await?)
 }
 
+/// Redshift's words for its own limit of time are those for a cancel.
+pub(crate) async fn the_limit_of_redshift_is_a_timeout(stage: &Stage) -> Attempt {
+    let made = "CREATE FUNCTION give_up(seconds double precision) RETURNS bigint LANGUAGE plpgsql \
+                AS $$ BEGIN PERFORM pg_sleep(seconds); \
+                RAISE EXCEPTION 'Query (150) cancelled on user''s request' \
+                USING ERRCODE = 'query_canceled'; END $$";
+    stage.prepare(made).await;
+    // PostgreSQL has other words for it, so that it is not told the limit.
+    let unlimited = |sql: &str| {
+        let limit = "statement_timeout TO 2000";
+        sql.contains(limit).then(|| sql.replace(limit, "statement_timeout TO 0"))
+    };
+    let proxy = RedshiftWire::start_with(stage.server.port(), unlimited).await?;
+    let port = proxy.port().to_string();
+    let settings = [("port", port.as_str()), ("statement_timeout_ms", "2000")];
+    let datasource = stage.connect(&settings).await?;
+    for (seconds, expected) in [("2.1", ErrorKind::Timeout), ("0", ErrorKind::Cancelled)] {
+        let text = format!("SELECT give_up({seconds}) AS a");
+        let kind = kind_of(&datasource, &text, Effect::Read).await;
+        ensure!(kind == Some(expected), "after {seconds} s it is {kind:?}");
+    }
+    Ok(datasource.close().await?)
+}
+
 pub(crate) async fn hostile_parameters_come_back(stage: &Stage) -> Attempt {
     let datasource = stage.connect(&[]).await?;
     for text in [
