@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, Limits, Parameter, RowsShown, value};
+use super::{Format, Limits, Output, Parameter, RowsShown, value};
 
 pub(super) const DELTA_EXAMPLES: &str = "\
 Examples:
@@ -152,9 +152,13 @@ pub(crate) struct ChangesArgs {
     /// How the rows look; told by the ending of --output, else a table.
     #[arg(short = 'F', long, value_enum, conflicts_with = "json")]
     pub(crate) format: Option<Format>,
-    /// Write the rows to a file, which appears once it is complete.
+    /// Write the rows to a file of this machine, which is replaced, or to NAME:PATH of a
+    /// datasource; it appears once it is complete.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<std::path::PathBuf>,
+    pub(crate) output: Option<Output>,
+    /// Replace a file of a datasource that is there.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
     /// How many rows a table shows on a terminal: a number or `all`.
     #[arg(long, value_name = "ROWS", default_value = "40")]
     pub(crate) show: RowsShown,

@@ -99,13 +99,16 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            // A drive has one letter.
-            Some((name, _)) if name.len() > 1 && !name.contains(['/', '\\']) => {
-                text.parse().map(Self::Stored)
-            }
+            Some((name, _)) if !is_local(name) => text.parse().map(Self::Stored),
             _ => Ok(Self::Local(PathBuf::from(text))),
         }
     }
+}
+
+/// Whether what stands before a colon begins a path of this machine; on Windows a drive has one
+/// letter.
+fn is_local(name: &str) -> bool {
+    name.is_empty() || name.contains(['/', '\\']) || (cfg!(windows) && name.len() == 1)
 }
 
 impl Output {
@@ -248,7 +251,8 @@ mod tests {
     fn a_result_goes_to_a_datasource_where_a_name_stands_before_a_colon() {
         let stored = |text: &str| matches!(text.parse(), Ok(Output::Stored(_)));
         assert!(stored("lake:x.csv") && stored("lake:a/b.csv"));
-        assert!(!stored("x.csv") && !stored("./a:b.csv") && !stored("-") && !stored("C:x.csv"));
+        assert!(!stored("x.csv") && !stored("./a:b.csv") && !stored("-") && !stored(":x.csv"));
+        assert_eq!(stored("m:x.csv"), !cfg!(windows), "a datasource may have one letter");
     }
 
     #[test]

@@ -235,4 +235,8 @@ found = pa.table(found).to_pylist()
 print('\\n'.join(sorted(f\"{r['_commit_version']} {r['_change_type']} {r['id']} {r['price']}\" for r in found)))";
     assert_eq!(ours.join("\n"), desk.wheel.run(&desk.path("prices"), script));
     assert_eq!(ours.len(), 3);
+    let to_file = ["delta", "changes", "drop.prices", "--since", "2", "--output", "drop:told.csv"];
+    desk.orbit(&to_file);
+    assert_eq!(desk.orbit(&["cat", "drop:told.csv"]).lines().count(), 4);
+    assert_eq!(desk.refused(&to_file).0, 11);
 }
