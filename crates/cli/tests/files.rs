@@ -21,7 +21,11 @@ fn files_are_listed_and_read() {
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none}");
     assert!(none.stderr.contains("cut at 0 entries"), "{none}");
     assert_eq!(place.run(&["cat", "lake:notes/readme.txt"]).stdout, "hello\n");
-    assert_eq!(place.run(&["ls", "lake:nothing"]).code, Some(5));
+    let missing = place.run(&["ls", "lake:nothing", "--json"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (Some(5), ""), "{missing}");
+    let empty = place.run(&["ls", "drop:", "--json"]).stdout;
+    let empty: serde_json::Value = serde_json::from_str(&empty).unwrap();
+    assert_eq!(empty["entries"], serde_json::json!([]));
 }
 
 #[test]

@@ -26,14 +26,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Files deleted with one request.
 const DELETE_KEYS_MAX: usize = 500;
 
+/// Stands before the first entry, so that a listing that fails at once prints no half document.
+const LISTING_BEGIN: &str = "{\"entries\":[";
+
 /// Lists files.
 pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
     let store = Store::open(&session, &cx, &args.path.datasource).await?;
     let mut listing = Listing { as_json: session.global.json, left: args.limit, rows: 0 };
-    if listing.as_json {
-        print_text("{\"entries\":[")?;
-    }
     let folder = as_folder(&args.path.key);
     let request =
         ListFiles { prefix: folder.clone(), delimited: !args.recursive, start_after: None };
@@ -44,7 +44,8 @@ pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
         listing.print(&FileEntry::File(found.map_err(|e| store.named(e, &args.path.key))?))?;
     }
     if listing.as_json {
-        return print_text(&format!("\n],\"truncated\":{cut}}}\n"));
+        let begin = if listing.rows == 0 { LISTING_BEGIN } else { "" };
+        return print_text(&format!("{begin}\n],\"truncated\":{cut}}}\n"));
     }
     if cut {
         let entries = counted(listing.rows, "entry", "entries");
@@ -85,8 +86,8 @@ impl Listing {
     fn print(&mut self, entry: &FileEntry) -> Result<()> {
         self.rows += 1;
         if self.as_json {
-            let comma = if self.rows == 1 { "" } else { "," };
-            return print_text(&format!("{comma}\n{}", entry_json(entry)));
+            let before = if self.rows == 1 { LISTING_BEGIN } else { "," };
+            return print_text(&format!("{before}\n{}", entry_json(entry)));
         }
         print_text(&match entry {
             FileEntry::Prefix(key) => format!("{:>10}  {:>19}  {}\n", "", "", printable(key)),
