@@ -56,6 +56,16 @@ fn put_does_not_overwrite() {
 }
 
 #[test]
+fn names_do_not_command_a_terminal() {
+    let place = Place::lake();
+    place.write("a.txt", "one");
+    for args in [&["put", "a.txt", "drop:\u{1b}[2J"][..], &["cat", "drop:\u{1b}[2Jx"]] {
+        let said = place.run(&[args, &["--color", "always"]].concat()).stderr;
+        assert!(said.contains("\\u{1b}[2J") && !said.contains("\u{1b}[2J"), "{said}");
+    }
+}
+
+#[test]
 fn writing_needs_the_configuration() {
     let place = Place::lake();
     place.write("a.txt", "one");

@@ -183,7 +183,12 @@ pub(crate) async fn put(session: Session, args: PutArgs) -> Result<()> {
         false => {
             note(
                 "wrote",
-                format_args!("{}:{key} ({})", args.path.datasource, bytes(written.size_bytes)),
+                format_args!(
+                    "{}:{} ({})",
+                    args.path.datasource,
+                    printable(&key),
+                    bytes(written.size_bytes)
+                ),
             );
             Ok(())
         }
