@@ -31,7 +31,11 @@ fn files_are_listed_and_read() {
 #[test]
 fn get_does_not_overwrite() {
     let place = Place::lake();
-    assert_eq!(place.run(&["get", "lake:notes/readme.txt"]).code, Some(0));
+    let got = place.run(&["get", "lake:notes/readme.txt"]);
+    assert_eq!((got.code, got.stderr.as_str()), (Some(0), "wrote: ./readme.txt (6 B)\n"), "{got}");
+    let got = place.run(&["get", "lake:notes/readme.txt", "other.txt", "--json"]).stdout;
+    let got: serde_json::Value = serde_json::from_str(&got).unwrap();
+    assert_eq!(got, serde_json::json!({ "path": "other.txt", "size_bytes": 6 }));
     assert_eq!(place.read("readme.txt"), "hello\n");
     place.write("readme.txt", "mine");
     insta::assert_snapshot!("get_refused", place.run(&["get", "lake:notes/readme.txt"]));

@@ -124,7 +124,8 @@ fn entry_json(entry: &FileEntry) -> Value {
 /// Prints a file.
 pub(crate) async fn cat(session: Session, args: CatArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
-    download(&session, &cx, &args.path, Sink::stdout()).await
+    download(&session, &cx, &args.path, Sink::stdout()).await?;
+    Ok(())
 }
 
 /// Copies a file to this machine.
@@ -138,7 +139,19 @@ pub(crate) async fn get(session: Session, args: GetArgs) -> Result<()> {
         true => Sink::open(&target)?,
         false => Sink::create(&target)?,
     };
-    download(&session, &cx, &args.path, sink).await
+    let size_bytes = download(&session, &cx, &args.path, sink).await?;
+    // What goes to stdout is the answer itself.
+    if target == Path::new("-") {
+        return Ok(());
+    }
+    let target = target.display().to_string();
+    match session.global.json {
+        true => print_json(&json!({ "path": target, "size_bytes": size_bytes })),
+        false => {
+            note("wrote", format_args!("{} ({})", printable(&target), bytes(size_bytes)));
+            Ok(())
+        }
+    }
 }
 
 /// The last part of a key, which may become a local name.
@@ -149,17 +162,21 @@ fn file_name(key: &str) -> Result<&str> {
     }
 }
 
-async fn download(session: &Session, cx: &Context, from: &FileRef, mut sink: Sink) -> Result<()> {
+/// Answers how many bytes it was.
+async fn download(session: &Session, cx: &Context, from: &FileRef, mut sink: Sink) -> Result<u64> {
     let store = Store::open(session, cx, &from.datasource).await?;
     let cx = store.context(cx);
     let request = Read { key: from.key.clone(), range: None, if_match: None };
     let body = cx.run(store.files()?.read(&cx, request)).await;
     let mut body = body.map_err(|e| store.named(e, &from.key))?;
+    let mut size_bytes = 0;
     while let Some(chunk) = cx.run(async { body.bytes.next().await.transpose() }).await? {
+        size_bytes += chunk.len() as u64;
         let mut chunk = Vec::from(chunk);
         sink.write(&mut chunk).await?;
     }
-    sink.complete().await
+    sink.complete().await?;
+    Ok(size_bytes)
 }
 
 /// Copies a local file to a datasource.
