@@ -182,7 +182,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) partition_by: Vec<String>,
     /// A property of the table; may be given several times.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
     /// What the table is for.
     #[arg(long, value_name = "TEXT")]
@@ -393,7 +393,7 @@ pub(crate) struct SetArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
     /// The properties.
-    #[arg(required = true, value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(required = true, value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
 }
 
@@ -403,7 +403,7 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
     /// A property of the table; may be given several times.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
 }
 

@@ -53,10 +53,18 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
 
 /// A setting by its path: `PATH=VALUE`.
 pub(super) fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
-        _ => Err("write PATH=VALUE, such as datasources.lake.path=data".to_owned()),
-    }
+    named(text).ok_or_else(|| "write PATH=VALUE, such as datasources.lake.path=data".to_owned())
+}
+
+/// A property of a Delta table: `NAME=VALUE`.
+pub(super) fn property(text: &str) -> Result<(String, String), String> {
+    named(text)
+        .ok_or_else(|| "write NAME=VALUE, such as delta.enableChangeDataFeed=true".to_owned())
+}
+
+fn named(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
 }
 
 /// A file of a datasource: `NAME:PATH`.
@@ -235,6 +243,15 @@ mod tests {
             ["", "5", "s", "0s", "5 s", "-1s", "99999999999999999999s", "9999999999999999h"]
         {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_and_properties_have_names() {
+        assert_eq!(property("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        for wrong in ["a", "=b"] {
+            assert!(setting(wrong).is_err_and(|said| said.contains("PATH=VALUE")), "{wrong}");
+            assert!(property(wrong).is_err_and(|said| said.contains("NAME=VALUE")), "{wrong}");
         }
     }
 
