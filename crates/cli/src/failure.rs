@@ -10,7 +10,7 @@ use orbit_core::{Error, ErrorKind, Operation, Retry, WriteEffect};
 use serde_json::{Map, Value, json};
 
 use crate::exit;
-use crate::output::text::counted;
+use crate::output::text::{counted, printable};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -97,12 +97,12 @@ impl Failure {
             return error.problems.iter().map(problem).collect::<Vec<_>>().join("\n");
         }
         let (headline, causes, hint) = self.parts();
-        let mut text = label("error", "31") + &headline;
+        let mut text = label("error", "31") + &printable_lines(&headline);
         for cause in causes {
-            text = text + "\n" + &label("caused by", "33") + &cause;
+            text = text + "\n" + &label("caused by", "33") + &printable_lines(&cause);
         }
         if let Some(hint) = hint {
-            text = text + "\n" + &label("hint", "36") + &hint;
+            text = text + "\n" + &label("hint", "36") + &printable_lines(&hint);
         }
         text + "\n"
     }
@@ -169,6 +169,11 @@ impl Failure {
 /// A word in colour before a message; the stream drops the colour where there is none.
 fn label(word: &str, color: &str) -> String {
     format!("\x1b[1;{color}m{word}:\x1b[0m ")
+}
+
+/// A message in its lines; the names in it are others', and must not command a terminal.
+fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A line for people on stderr, such as a note or a warning.

@@ -21,13 +21,21 @@ fn files_are_listed_and_read() {
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none}");
     assert!(none.stderr.contains("cut at 0 entries"), "{none}");
     assert_eq!(place.run(&["cat", "lake:notes/readme.txt"]).stdout, "hello\n");
-    assert_eq!(place.run(&["ls", "lake:nothing"]).code, Some(5));
+    let missing = place.run(&["ls", "lake:nothing", "--json"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (Some(5), ""), "{missing}");
+    let empty = place.run(&["ls", "drop:", "--json"]).stdout;
+    let empty: serde_json::Value = serde_json::from_str(&empty).unwrap();
+    assert_eq!(empty["entries"], serde_json::json!([]));
 }
 
 #[test]
 fn get_does_not_overwrite() {
     let place = Place::lake();
-    assert_eq!(place.run(&["get", "lake:notes/readme.txt"]).code, Some(0));
+    let got = place.run(&["get", "lake:notes/readme.txt"]);
+    assert_eq!((got.code, got.stderr.as_str()), (Some(0), "wrote: ./readme.txt (6 B)\n"), "{got}");
+    let got = place.run(&["get", "lake:notes/readme.txt", "other.txt", "--json"]).stdout;
+    let got: serde_json::Value = serde_json::from_str(&got).unwrap();
+    assert_eq!(got, serde_json::json!({ "path": "other.txt", "size_bytes": 6 }));
     assert_eq!(place.read("readme.txt"), "hello\n");
     place.write("readme.txt", "mine");
     insta::assert_snapshot!("get_refused", place.run(&["get", "lake:notes/readme.txt"]));
@@ -49,6 +57,16 @@ fn put_does_not_overwrite() {
     assert_eq!(place.read("drop/in/a.txt"), "two");
     let piped = place.run_with_stdin(&["put", "-", "drop:piped"], "three");
     assert_eq!((piped.code, place.read("drop/piped").as_str()), (Some(0), "three"));
+}
+
+#[test]
+fn names_do_not_command_a_terminal() {
+    let place = Place::lake();
+    place.write("a.txt", "one");
+    for args in [&["put", "a.txt", "drop:\u{1b}[2J"][..], &["cat", "drop:\u{1b}[2Jx"]] {
+        let said = place.run(&[args, &["--color", "always"]].concat()).stderr;
+        assert!(said.contains("\\u{1b}[2J") && !said.contains("\u{1b}[2J"), "{said}");
+    }
 }
 
 #[test]

@@ -95,6 +95,16 @@ fn a_failed_query_leaves_no_file() {
 }
 
 #[test]
+fn the_envelope_is_not_put_into_a_file_of_another_format() {
+    let place = Place::lake();
+    let query = ["query", "SELECT 1 AS a", "--json", "--output"];
+    assert_eq!(place.run(&[&query[..], &["x.csv"]].concat()).code, Some(2));
+    assert!(!place.exists("x.csv"));
+    assert_eq!(place.run(&[&query[..], &["x.json"]].concat()).code, Some(0));
+    assert!(place.read("x.json").contains("\"row_count\":1"));
+}
+
+#[test]
 fn a_table_off_a_terminal_is_whole() {
     let place = Place::lake();
     let rows: String = (0..3000).map(|n| format!("{n},{}\n", "x".repeat(n % 7))).collect();

@@ -71,6 +71,22 @@ pub static KNOWN_BACKENDS: &[KnownBackend] = &[
     planned("hdfs", "Hadoop HDFS", DATALAKE),
 ];
 
+/// The backends of the roadmap, then those beyond it that `registry` has.
+pub fn known_backends(registry: &Registry) -> Vec<KnownBackend> {
+    let beyond = registry.iter().filter(|linked| on_roadmap(linked.name).is_none());
+    let beyond = beyond.map(|linked| KnownBackend {
+        name: linked.name,
+        summary: linked.summary,
+        profiles: &[],
+        is_built: true,
+    });
+    KNOWN_BACKENDS.iter().copied().chain(beyond).collect()
+}
+
+fn on_roadmap(name: &str) -> Option<&'static KnownBackend> {
+    KNOWN_BACKENDS.iter().find(|known| known.name == name)
+}
+
 impl KnownBackend {
     /// Whether it can be used with the backends of `registry`.
     pub fn availability(&self, registry: &Registry) -> Availability {
@@ -90,7 +106,7 @@ pub(crate) fn find(name: &str, registry: &Registry) -> Result<&'static Backend, 
     if let Some(backend) = registry.get(name) {
         return Ok(backend);
     }
-    let Some(known) = KNOWN_BACKENDS.iter().find(|known| known.name == name) else {
+    let Some(known) = on_roadmap(name) else {
         let hint = match closest(name, names(registry)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known backends: {}", names(registry).collect::<Vec<_>>().join(", ")),
@@ -118,7 +134,5 @@ pub(crate) fn is_name(name: &str, registry: &Registry) -> bool {
 
 /// The names of every backend, known or linked by a program of its own.
 pub(crate) fn names(registry: &Registry) -> impl Iterator<Item = &'static str> {
-    let own = registry.iter().map(|backend| backend.name);
-    let known = KNOWN_BACKENDS.iter().map(|known| known.name);
-    known.chain(own.filter(|name| !KNOWN_BACKENDS.iter().any(|known| known.name == *name)))
+    known_backends(registry).into_iter().map(|known| known.name)
 }

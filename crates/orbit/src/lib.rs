@@ -37,7 +37,7 @@ mod yaml;
 pub use orbit_core as core;
 pub use orbit_engine as engine;
 
-pub use crate::backends::{Availability, KNOWN_BACKENDS, KnownBackend};
+pub use crate::backends::{Availability, KNOWN_BACKENDS, KnownBackend, known_backends};
 pub use crate::config::{Config, ConfigSource, LoadOptions};
 pub use crate::environment::Environment;
 pub use crate::error::{ConfigError, ConfigProblem};

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use insta::{assert_debug_snapshot, assert_snapshot};
-use orbit::core::{Context, ErrorKind, Registry};
+use orbit::core::{Backend, Context, ErrorKind, Registry};
 use orbit::{Availability, Config, ConfigSource, Environment, KNOWN_BACKENDS, LINKED, LoadOptions};
-use orbit::{Orbit, config_schema};
+use orbit::{Orbit, config_schema, known_backends};
 
 fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -57,6 +57,19 @@ fn linked_is_the_registry() {
         let unlinked = known.availability(&Registry::new([]).unwrap());
         assert!(matches!(unlinked, Availability::NotCompiledIn), "{}", backend.name);
     }
+}
+
+#[test]
+fn a_backend_beyond_the_roadmap_is_known_where_it_is_linked() {
+    let beyond = Backend { name: "demo", summary: "of another hand", ..*LINKED[0] };
+    let beyond: &'static Backend = Box::leak(Box::new(beyond));
+    let registry = Registry::new([beyond]).unwrap();
+    let known = known_backends(&registry);
+    assert_eq!(known.len(), KNOWN_BACKENDS.len() + 1);
+    let demo = known.last().unwrap();
+    assert_eq!((demo.name, demo.summary), ("demo", "of another hand"));
+    assert!(matches!(demo.availability(&registry), Availability::Linked(_)));
+    assert_eq!(known_backends(&local_alone()).len(), KNOWN_BACKENDS.len());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, Limits, Parameter, RowsShown, value};
+use super::{Format, Limits, Output, Parameter, RowsShown, value};
 
 pub(super) const DELTA_EXAMPLES: &str = "\
 Examples:
@@ -152,9 +152,13 @@ pub(crate) struct ChangesArgs {
     /// How the rows look; told by the ending of --output, else a table.
     #[arg(short = 'F', long, value_enum, conflicts_with = "json")]
     pub(crate) format: Option<Format>,
-    /// Write the rows to a file, which appears once it is complete.
+    /// Write the rows to a file of this machine, which is replaced, or to NAME:PATH of a
+    /// datasource; it appears once it is complete.
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<std::path::PathBuf>,
+    pub(crate) output: Option<Output>,
+    /// Replace a file of a datasource that is there.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
     /// How many rows a table shows on a terminal: a number or `all`.
     #[arg(long, value_name = "ROWS", default_value = "40")]
     pub(crate) show: RowsShown,
@@ -178,7 +182,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) partition_by: Vec<String>,
     /// A property of the table; may be given several times.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
     /// What the table is for.
     #[arg(long, value_name = "TEXT")]
@@ -389,7 +393,7 @@ pub(crate) struct SetArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
     /// The properties.
-    #[arg(required = true, value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(required = true, value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
 }
 
@@ -399,7 +403,7 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
     /// A property of the table; may be given several times.
-    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::setting)]
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = value::property)]
     pub(crate) properties: Vec<(String, String)>,
 }
 

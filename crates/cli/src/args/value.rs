@@ -53,10 +53,18 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
 
 /// A setting by its path: `PATH=VALUE`.
 pub(super) fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
-        _ => Err("write PATH=VALUE, such as datasources.lake.path=data".to_owned()),
-    }
+    named(text).ok_or_else(|| "write PATH=VALUE, such as datasources.lake.path=data".to_owned())
+}
+
+/// A property of a Delta table: `NAME=VALUE`.
+pub(super) fn property(text: &str) -> Result<(String, String), String> {
+    named(text)
+        .ok_or_else(|| "write NAME=VALUE, such as delta.enableChangeDataFeed=true".to_owned())
+}
+
+fn named(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
 }
 
 /// A file of a datasource: `NAME:PATH`.
@@ -99,13 +107,16 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            // A drive has one letter.
-            Some((name, _)) if name.len() > 1 && !name.contains(['/', '\\']) => {
-                text.parse().map(Self::Stored)
-            }
+            Some((name, _)) if !is_local(name) => text.parse().map(Self::Stored),
             _ => Ok(Self::Local(PathBuf::from(text))),
         }
     }
+}
+
+/// Whether what stands before a colon begins a path of this machine; on Windows a drive has one
+/// letter.
+fn is_local(name: &str) -> bool {
+    name.is_empty() || name.contains(['/', '\\']) || (cfg!(windows) && name.len() == 1)
 }
 
 impl Output {
@@ -236,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn settings_and_properties_have_names() {
+        assert_eq!(property("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        for wrong in ["a", "=b"] {
+            assert!(setting(wrong).is_err_and(|said| said.contains("PATH=VALUE")), "{wrong}");
+            assert!(property(wrong).is_err_and(|said| said.contains("NAME=VALUE")), "{wrong}");
+        }
+    }
+
+    #[test]
     fn files_are_named_by_their_datasource() {
         let file: FileRef = "lake:/a/b:c".parse().unwrap();
         assert_eq!((file.datasource.as_str(), file.key.as_str()), ("lake", "a/b:c"));
@@ -248,7 +268,8 @@ mod tests {
     fn a_result_goes_to_a_datasource_where_a_name_stands_before_a_colon() {
         let stored = |text: &str| matches!(text.parse(), Ok(Output::Stored(_)));
         assert!(stored("lake:x.csv") && stored("lake:a/b.csv"));
-        assert!(!stored("x.csv") && !stored("./a:b.csv") && !stored("-") && !stored("C:x.csv"));
+        assert!(!stored("x.csv") && !stored("./a:b.csv") && !stored("-") && !stored(":x.csv"));
+        assert_eq!(stored("m:x.csv"), !cfg!(windows), "a datasource may have one letter");
     }
 
     #[test]

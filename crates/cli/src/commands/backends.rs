@@ -1,6 +1,6 @@
 //! `orbit backends`: which backends there are, and what each can do.
 
-use orbit::{Availability, KNOWN_BACKENDS, KnownBackend};
+use orbit::{Availability, KnownBackend, known_backends};
 use orbit_core::Registry;
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ use crate::output::listing::{print_json, print_table, text};
 /// Lists them.
 pub(crate) fn run(global: &Global) -> Result<()> {
     let registry = Registry::linked()?;
+    let known = known_backends(&registry);
     if global.json {
-        let backends: Vec<_> =
-            KNOWN_BACKENDS.iter().map(|known| backend_json(known, &registry)).collect();
+        let backends: Vec<_> = known.iter().map(|known| backend_json(known, &registry)).collect();
         return print_json(&json!({ "backends": backends }));
     }
     let row = |known: &KnownBackend| {
@@ -27,7 +27,7 @@ pub(crate) fn run(global: &Global) -> Result<()> {
         };
         vec![known.name.to_owned(), status.to_owned(), kind, can, known.summary.to_owned()]
     };
-    let rows: Vec<_> = KNOWN_BACKENDS.iter().map(row).collect();
+    let rows: Vec<_> = known.iter().map(row).collect();
     print_table(&["backend", "status", "kind", "can", "what it is"].map(text), &rows)
 }
 

@@ -1,27 +1,26 @@
 //! `orbit delta`: what is done to Delta tables.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orbit_core::{BatchStream, Version};
+use orbit_core::{BatchStream, Context, Version};
 use orbit_engine::{
     Engine, MergeAction, MergeClause, NewTable, Request, TableAnswer, TableChange, TableCommand,
     TableMerge, TableRequest, TableWrite, Vacuum, WriteColumns, WriteMode,
 };
 use serde_json::{Value, json};
 
-use super::query::tell_end;
+use super::query::{open_sink, tell_end};
 use super::statement;
 use crate::args::delta::{
     BySourceAction, ChangesArgs, CreateArgs, DeltaCommand, MatchedAction, MergeArgs,
     NotMatchedAction, OverwriteArgs, RowsArgs, SchemaChange, TableArgs, VacuumArgs,
 };
-use crate::args::{Global, Parameter};
+use crate::args::{Global, Output, Parameter};
 use crate::failure::{Failure, Result, note};
 use crate::output::listing::{number, print_json, print_table, print_text, text};
 use crate::output::text::{bytes, count, counted, printable};
-use crate::output::{self, Sink, Style};
+use crate::output::{self, Style};
 use crate::progress::Progress;
 use crate::session::{self, Session};
 
@@ -45,7 +44,7 @@ pub(crate) fn run(global: &Global, command: DeltaCommand) -> Result<()> {
 enum View {
     Detail,
     History { limit: usize },
-    Rows(Style, Option<std::path::PathBuf>),
+    Rows { style: Style, output: Option<Output>, replaces: bool },
     Vacuum { dry_run: bool },
     Change,
 }
@@ -56,9 +55,10 @@ impl View {
             DeltaCommand::Describe(_) => Self::Detail,
             DeltaCommand::History(args) => Self::History { limit: args.limit },
             DeltaCommand::Changes(args) => {
-                let ChangesArgs { format, output, show, .. } = args;
-                let style = Style::choose(*format, global.json, output.as_deref(), show.0)?;
-                Self::Rows(style, output.clone())
+                let ChangesArgs { format, output, force, show, .. } = args;
+                let path = output.as_ref().map(Output::path);
+                let style = Style::choose(*format, global.json, path, show.0)?;
+                Self::Rows { style, output: output.clone(), replaces: *force }
             }
             DeltaCommand::Vacuum(args) => Self::Vacuum { dry_run: !args.yes },
             _ => Self::Change,
@@ -73,7 +73,7 @@ async fn answer(session: Session, asked: Asked, view: View) -> Result<()> {
     match session.on_workers(&cx, work).await? {
         TableAnswer::Rows(rows) => {
             let rows = session.in_background(&cx, rows);
-            print_rows(&session, rows, view, &progress).await
+            print_rows(&session, &cx, rows, view, &progress).await
         }
         TableAnswer::Facts(facts) => match view {
             View::History { limit } => tell_history(&session, facts, limit),
@@ -86,12 +86,13 @@ async fn answer(session: Session, asked: Asked, view: View) -> Result<()> {
 
 async fn print_rows(
     session: &Session,
+    cx: &Context,
     rows: BatchStream,
     view: View,
     progress: &Progress,
 ) -> Result<()> {
-    let View::Rows(style, output) = view else { return Ok(()) };
-    let sink = Sink::open(output.as_deref().unwrap_or(Path::new("-")))?;
+    let View::Rows { style, output, replaces } = view else { return Ok(()) };
+    let sink = open_sink(session, cx, output.as_ref(), replaces).await?;
     let outcome = output::pump(rows, style, sink, progress).await?;
     tell_end(session, style, &outcome);
     Ok(())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
-use orbit::{Availability, KNOWN_BACKENDS};
+use orbit::{Availability, known_backends};
 use orbit_core::Registry;
 use serde_json::{Value, json};
 
@@ -163,8 +163,8 @@ fn cli_json() -> Value {
 }
 
 fn backends_json(registry: &Registry) -> Value {
-    let backends = KNOWN_BACKENDS.iter().map(|known| {
-        let mut backend = backend_json(known, registry);
+    let backends = known_backends(registry).into_iter().map(|known| {
+        let mut backend = backend_json(&known, registry);
         let schema = registry.get(known.name).map(|backend| (backend.schema)().to_value());
         backend["settings"] = schema.into();
         backend
@@ -176,7 +176,7 @@ fn backends_markdown(registry: &Registry) -> String {
     let mut text = String::from(
         "# Backends\n\n| Backend | Status | Kind | Can | Profiles | What it is |\n|---|---|---|---|---|---|\n",
     );
-    for known in KNOWN_BACKENDS {
+    for known in known_backends(registry) {
         let (status, kind, can) = match known.availability(registry) {
             Availability::Linked(backend) => {
                 ("ready", backend.kind.to_string(), capability::words(backend.capability))

@@ -26,14 +26,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Files deleted with one request.
 const DELETE_KEYS_MAX: usize = 500;
 
+/// Stands before the first entry, so that a listing that fails at once prints no half document.
+const LISTING_BEGIN: &str = "{\"entries\":[";
+
 /// Lists files.
 pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
     let store = Store::open(&session, &cx, &args.path.datasource).await?;
     let mut listing = Listing { as_json: session.global.json, left: args.limit, rows: 0 };
-    if listing.as_json {
-        print_text("{\"entries\":[")?;
-    }
     let folder = as_folder(&args.path.key);
     let request =
         ListFiles { prefix: folder.clone(), delimited: !args.recursive, start_after: None };
@@ -44,7 +44,8 @@ pub(crate) async fn ls(session: Session, args: LsArgs) -> Result<()> {
         listing.print(&FileEntry::File(found.map_err(|e| store.named(e, &args.path.key))?))?;
     }
     if listing.as_json {
-        return print_text(&format!("\n],\"truncated\":{cut}}}\n"));
+        let begin = if listing.rows == 0 { LISTING_BEGIN } else { "" };
+        return print_text(&format!("{begin}\n],\"truncated\":{cut}}}\n"));
     }
     if cut {
         let entries = counted(listing.rows, "entry", "entries");
@@ -85,8 +86,8 @@ impl Listing {
     fn print(&mut self, entry: &FileEntry) -> Result<()> {
         self.rows += 1;
         if self.as_json {
-            let comma = if self.rows == 1 { "" } else { "," };
-            return print_text(&format!("{comma}\n{}", entry_json(entry)));
+            let before = if self.rows == 1 { LISTING_BEGIN } else { "," };
+            return print_text(&format!("{before}\n{}", entry_json(entry)));
         }
         print_text(&match entry {
             FileEntry::Prefix(key) => format!("{:>10}  {:>19}  {}\n", "", "", printable(key)),
@@ -123,7 +124,8 @@ fn entry_json(entry: &FileEntry) -> Value {
 /// Prints a file.
 pub(crate) async fn cat(session: Session, args: CatArgs) -> Result<()> {
     let (cx, _) = session.begin(args.limits.timeout);
-    download(&session, &cx, &args.path, Sink::stdout()).await
+    download(&session, &cx, &args.path, Sink::stdout()).await?;
+    Ok(())
 }
 
 /// Copies a file to this machine.
@@ -137,7 +139,19 @@ pub(crate) async fn get(session: Session, args: GetArgs) -> Result<()> {
         true => Sink::open(&target)?,
         false => Sink::create(&target)?,
     };
-    download(&session, &cx, &args.path, sink).await
+    let size_bytes = download(&session, &cx, &args.path, sink).await?;
+    // What goes to stdout is the answer itself.
+    if target == Path::new("-") {
+        return Ok(());
+    }
+    let target = target.display().to_string();
+    match session.global.json {
+        true => print_json(&json!({ "path": target, "size_bytes": size_bytes })),
+        false => {
+            note("wrote", format_args!("{} ({})", printable(&target), bytes(size_bytes)));
+            Ok(())
+        }
+    }
 }
 
 /// The last part of a key, which may become a local name.
@@ -148,17 +162,21 @@ fn file_name(key: &str) -> Result<&str> {
     }
 }
 
-async fn download(session: &Session, cx: &Context, from: &FileRef, mut sink: Sink) -> Result<()> {
+/// Answers how many bytes it was.
+async fn download(session: &Session, cx: &Context, from: &FileRef, mut sink: Sink) -> Result<u64> {
     let store = Store::open(session, cx, &from.datasource).await?;
     let cx = store.context(cx);
     let request = Read { key: from.key.clone(), range: None, if_match: None };
     let body = cx.run(store.files()?.read(&cx, request)).await;
     let mut body = body.map_err(|e| store.named(e, &from.key))?;
+    let mut size_bytes = 0;
     while let Some(chunk) = cx.run(async { body.bytes.next().await.transpose() }).await? {
+        size_bytes += chunk.len() as u64;
         let mut chunk = Vec::from(chunk);
         sink.write(&mut chunk).await?;
     }
-    sink.complete().await
+    sink.complete().await?;
+    Ok(size_bytes)
 }
 
 /// Copies a local file to a datasource.
@@ -182,7 +200,12 @@ pub(crate) async fn put(session: Session, args: PutArgs) -> Result<()> {
         false => {
             note(
                 "wrote",
-                format_args!("{}:{key} ({})", args.path.datasource, bytes(written.size_bytes)),
+                format_args!(
+                    "{}:{} ({})",
+                    args.path.datasource,
+                    printable(&key),
+                    bytes(written.size_bytes)
+                ),
             );
             Ok(())
         }

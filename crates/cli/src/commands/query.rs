@@ -69,30 +69,43 @@ enum Target {
 
 impl Target {
     async fn of(session: &Session, cx: &Context, args: &QueryArgs) -> Result<Self> {
-        let in_parts = !args.partition_by.is_empty();
-        let file = match &args.output {
-            None => return Ok(Self::File(Sink::stdout())),
-            Some(Output::Local(path)) if in_parts => return Folder::local(path).map(Self::Folder),
-            Some(Output::Local(path)) => return Sink::open(path).map(Self::File),
-            Some(Output::Stored(file)) => file,
-        };
-        let store = Store::open(session, cx, &file.datasource).await?;
-        store.require_writes(Operation::Write)?;
-        if in_parts {
-            return Folder::stored(session, cx, store, &file.key).await.map(Self::Folder);
+        match &args.output {
+            Some(Output::Local(path)) if !args.partition_by.is_empty() => {
+                Folder::local(path).map(Self::Folder)
+            }
+            Some(Output::Stored(file)) if !args.partition_by.is_empty() => {
+                let store = Store::open(session, cx, &file.datasource).await?;
+                store.require_writes(Operation::Write)?;
+                Folder::stored(session, cx, store, &file.key).await.map(Self::Folder)
+            }
+            output => open_sink(session, cx, output.as_ref(), args.force).await.map(Self::File),
         }
-        if file.key.is_empty() || file.key.ends_with('/') {
-            let message = "--output NAME:PATH must name a file, unless --partition-by is given";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        let store = Arc::new(store);
-        let upload = Upload::start(session, cx, &store, &file.key, args.force).await?;
-        Ok(Self::File(Sink::stored(upload)))
     }
 
     fn is_terminal(&self) -> bool {
         matches!(self, Self::File(sink) if sink.is_terminal())
     }
+}
+
+/// The one file that rows go to, or stdout.
+pub(super) async fn open_sink(
+    session: &Session,
+    cx: &Context,
+    output: Option<&Output>,
+    replaces: bool,
+) -> Result<Sink> {
+    let file = match output {
+        None => return Ok(Sink::stdout()),
+        Some(Output::Local(path)) => return Sink::open(path),
+        Some(Output::Stored(file)) => file,
+    };
+    if file.key.is_empty() || file.key.ends_with('/') {
+        let message = "--output NAME:PATH must name a file, not a folder";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let store = Arc::new(Store::open(session, cx, &file.datasource).await?);
+    let upload = Upload::start(session, cx, &store, &file.key, replaces).await?;
+    Ok(Sink::stored(upload))
 }
 
 async fn open(

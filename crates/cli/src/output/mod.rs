@@ -80,16 +80,18 @@ impl Style {
         output: Option<&Path>,
         rows_shown: Option<usize>,
     ) -> Result<Self> {
+        let usage = |message: &str| Failure::Usage(message.to_owned());
+        let named = output.and_then(Path::extension).and_then(|extension| extension.to_str());
+        let named = named.and_then(Format::of_extension);
         let format = match (format, envelope, output) {
+            (_, true, _) if named.is_some_and(|named| named != Format::Json) => {
+                return Err(usage("--json writes JSON, but the output file is named otherwise"));
+            }
             (_, true, _) => Format::Json,
             (Some(format), ..) => format,
-            (None, false, Some(path)) if path != Path::new("-") => {
-                let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-                Format::of_extension(extension).ok_or_else(|| {
-                    let message = "the ending of the output file tells no format; add --format";
-                    Failure::Usage(message.to_owned())
-                })?
-            }
+            (None, false, Some(path)) if path != Path::new("-") => named.ok_or_else(|| {
+                usage("the ending of the output file tells no format; add --format")
+            })?,
             _ => Format::Table,
         };
         Ok(Self { format, envelope, rows_shown })

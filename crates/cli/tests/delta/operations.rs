@@ -149,7 +149,8 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     let stray = ["--not-matched", "insert", "--matched-if", "s.id = 4"];
     assert_eq!(desk.refused(&[&merge[..], &stray].concat()).0, 2);
     let upsert = ["--matched", "update", "--not-matched", "insert"];
-    desk.orbit(&[&merge[..], &upsert].concat());
+    let merged = desk.place.run(&[&merge[..], &upsert].concat());
+    assert_eq!((merged.code, merged.stderr.as_str()), (Some(0), ""), "{merged}");
     let after = r#"[[1, 10, "a"], [2, 21, "a"], [3, 30, "b"], [4, 40, "d"]]"#;
     assert_eq!(desk.wheel_rows(), after);
     let set = ["--assign", "price = t.price + s.price", "--matched-if", "s.id = 4"];
@@ -235,4 +236,8 @@ found = pa.table(found).to_pylist()
 print('\\n'.join(sorted(f\"{r['_commit_version']} {r['_change_type']} {r['id']} {r['price']}\" for r in found)))";
     assert_eq!(ours.join("\n"), desk.wheel.run(&desk.path("prices"), script));
     assert_eq!(ours.len(), 3);
+    let to_file = ["delta", "changes", "drop.prices", "--since", "2", "--output", "drop:told.csv"];
+    desk.orbit(&to_file);
+    assert_eq!(desk.orbit(&["cat", "drop:told.csv"]).lines().count(), 4);
+    assert_eq!(desk.refused(&to_file).0, 11);
 }
