@@ -125,8 +125,9 @@ impl FileTable {
     /// The files whose folders can match `filters`.
     fn matching_files(&self, filters: &[Expr]) -> DataFusionResult<Vec<PartitionedFile>> {
         let names = self.partition_names();
-        let on_folders: Vec<Expr> =
-            filters.iter().filter(|f| on_partitions(&names, f)).cloned().collect();
+        let on_folders = filters.iter().filter(|f| on_partitions(&names, f));
+        // DataFusion takes an unknown answer for any: of a folder that is NULL most are unknown.
+        let on_folders: Vec<Expr> = on_folders.map(|f| f.clone().is_true()).collect();
         let fields = self.table_schema.table_partition_cols();
         let schema = DFSchema::try_from(Schema::new(fields.clone()))?;
         let files = self.files.iter().cloned();

@@ -136,6 +136,31 @@ async fn folders_that_cannot_match_are_not_read() {
 }
 
 #[tokio::test]
+async fn folders_of_null_match_no_comparison() {
+    let folder = folder();
+    for (key, id) in [("t/k=1", 1), ("t/k=2", 2), ("t/k=__HIVE_DEFAULT_PARTITION__", 4)] {
+        put(folder.path(), &format!("{key}/a.csv"), format!("id\n{id}\n"));
+    }
+    for (key, id) in [("u/k=", 1), ("u/k=x", 2), ("u/k=__HIVE_DEFAULT_PARTITION__", 4)] {
+        put(folder.path(), &format!("{key}/a.csv"), format!("id\n{id}\n"));
+    }
+    let engine = lake(folder.path());
+    for (condition, sum) in [
+        ("k <> 1", "2"),
+        ("NOT (k = 1)", "2"),
+        ("NOT (k IN (1, 7))", "2"),
+        ("k IS DISTINCT FROM 1", "6"),
+        ("k < 2 OR k IS NULL", "5"),
+        ("k IS NULL", "4"),
+    ] {
+        let sql = format!("SELECT sum(id) FROM t WHERE {condition}");
+        assert_eq!(rows(&engine, &sql).await, sum, "{condition}");
+    }
+    assert_eq!(rows(&engine, "SELECT sum(id) FROM u WHERE k = ''").await, "1");
+    assert_eq!(rows(&engine, "SELECT sum(id) FROM u WHERE k <> 'x'").await, "1");
+}
+
+#[tokio::test]
 async fn folders_named_by_values_are_columns_and_prune() {
     let folder = folder();
     let text: String = (0..20_000).map(|i| format!("{i}\n")).collect();
