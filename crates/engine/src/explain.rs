@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
@@ -153,7 +154,9 @@ fn file_source(
     let schema = source.schema();
     let columns: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let mut pushed = vec![format!("columns: {}", columns.join(", "))];
-    pushed.extend(config.file_source.filter().map(|f| format!("pruning: {f}")));
+    // A constant is left where every condition was taken from the scan.
+    let pruning = config.file_source.filter().filter(|f| !f.is::<Literal>());
+    pushed.extend(pruning.map(|f| format!("pruning: {f}")));
     pushed.extend(config.limit.map(|n| format!("limit: {n}")));
     let (datasource, table) = named(first.unwrap_or_default(), places);
     Some(SourceExplanation {

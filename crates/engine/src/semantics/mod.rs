@@ -16,6 +16,7 @@ mod floats;
 mod functions;
 mod rewrite;
 mod sum;
+mod unpruned;
 mod window;
 
 use std::sync::Arc;
@@ -41,4 +42,5 @@ pub(crate) fn with_rules(mut builder: SessionStateBuilder) -> SessionStateBuilde
     builder
         .with_analyzer_rule(Arc::new(rewrite::RewriteSemantics))
         .with_physical_optimizer_rule(Arc::new(filter_first::FilterFirst))
+        .with_physical_optimizer_rule(Arc::new(unpruned::Unpruned))
 }

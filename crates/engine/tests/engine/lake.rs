@@ -109,6 +109,43 @@ async fn a_replaced_file_is_seen_anew() {
     assert!(refusal_text(&engine, "SELECT * FROM u").await.starts_with("not_found"));
 }
 
+/// The smallest and the largest value of a footer leave NaN out, which is greater than any number.
+#[tokio::test]
+async fn nan_is_found_where_statistics_leave_it_out() {
+    let folder = folder();
+    let files = [[9.0, 5.0], [1.0, f64::NAN], [2.0, 3.0], [0.5, f64::NAN]];
+    for (index, [a, b]) in files.into_iter().enumerate() {
+        let narrow = [a as f32, b as f32];
+        let batch = record_batch!(("f", Float64, [a, b]), ("g", Float32, narrow.to_vec()));
+        put_parquet(folder.path(), &format!("t/{index}.parquet"), &batch.unwrap());
+    }
+    let mut setup = Setup::default();
+    setup.options.target_partitions = Some(1);
+    let engine = setup.folder("lake", folder.path()).build();
+    for (condition, count) in [
+        ("f > 8", "3"),
+        ("NOT (f < 8)", "3"),
+        ("(f < 8) = false", "3"),
+        ("NOT f BETWEEN -1 AND 8", "3"),
+        ("f NOT IN (1, 0.5)", "6"),
+        ("f IN ('NaN'::double, 7)", "2"),
+        ("g > 8.5", "3"),
+        ("f < 0.6", "1"),
+        ("f = 5", "1"),
+    ] {
+        let sql = format!("SELECT count(*) FROM t WHERE {condition}");
+        assert_eq!(rows(&engine, &sql).await, count, "{condition}");
+    }
+    assert_eq!(rows(&engine, "SELECT f FROM t ORDER BY f DESC LIMIT 2").await, "NaN\nNaN");
+    let sql =
+        "SELECT count(*) FROM t JOIN (SELECT f FROM t WHERE f = 'NaN'::double) n ON t.f = n.f";
+    assert_eq!(rows(&engine, sql).await, "4");
+    let cx = Context::builder().build();
+    let pruned = engine.explain(&cx, request("SELECT g FROM t WHERE f < 0.6"), false).await;
+    let plan = pruned.unwrap().plan;
+    assert!(plan.contains("pruning_predicate"), "{plan}");
+}
+
 #[tokio::test]
 async fn packed_text_is_read() {
     let folder = folder();
