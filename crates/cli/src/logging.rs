@@ -10,8 +10,9 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::args::{Global, LogFormat, LogLevel};
 
-/// Logs each failure that it answers, at every level on the way up; the answer is told anyhow.
-const TOLD_TWICE: &str = "buoyant_kernel";
+/// What says nothing to a user: the first logs each failure that it answers, at every level on
+/// the way up, and the answer is told anyhow; the second how it counts files in each merge.
+const NO_NEWS: [&str; 2] = ["buoyant_kernel", "deltalake_core::operations::merge"];
 
 /// Starts logging.
 ///
@@ -20,10 +21,9 @@ const TOLD_TWICE: &str = "buoyant_kernel";
 pub(crate) fn start(global: &Global) {
     let level = level(global);
     let of_others = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(of_others).with_target("orbit", level).with_target(
-        TOLD_TWICE,
-        if level > LevelFilter::WARN { of_others } else { LevelFilter::OFF },
-    );
+    let no_news = if level > LevelFilter::WARN { of_others } else { LevelFilter::OFF };
+    let filter = Targets::new().with_default(of_others).with_target("orbit", level);
+    let filter = filter.with_targets(NO_NEWS.map(|target| (target, no_news)));
     let ansi = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);
     let lines = match global.log_format {
