@@ -5,12 +5,12 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaResult;
-use deltalake::kernel::EagerSnapshot;
 use deltalake::operations::merge::{InsertBuilder, MergeBuilder, UpdateBuilder};
 use orbit_core::{Error, ErrorKind, Result};
 use orbit_engine::{MergeAction, MergeClause, TableMerge};
 
 use crate::error;
+use crate::expression::exact;
 use crate::rows::Rows;
 use crate::work::{Running, Work, changed};
 
@@ -50,17 +50,23 @@ impl Work {
     /// Every column that the rows and the table share, each from its namesake.
     fn by_name(&self, merge: &TableMerge, rows: &Rows) -> Result<Vec<Assignment>> {
         use datafusion::physical_plan::streaming::PartitionStream;
-        let schema = self.snapshot.as_ref().map(EagerSnapshot::schema);
-        let in_table = |name: &str| schema.as_ref().is_some_and(|s| s.field(name).is_some());
         let given = rows.schema();
         let names: Vec<_> = given.fields().iter().map(|field| field.name()).collect();
-        if let Some(unknown) = names.iter().find(|n| !merge.add_columns && !in_table(n)) {
+        if let Some(unknown) = names.iter().find(|n| !merge.add_columns && !self.has_column(n)) {
             let takes_all = |clause: &MergeClause| matches!(&clause.action, MergeAction::Set(set) if set.is_empty());
             let clauses = merge.matched.iter().chain(&merge.not_matched);
             if clauses.into_iter().any(takes_all) {
                 let message = format!("the table has no column `{unknown}`");
                 return Err(Error::new(ErrorKind::QueryInvalid, message)
                     .with_hint("leave it out of the query, say what is set, or add the columns"));
+            }
+        }
+        let new: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let new = if merge.add_columns { &new[..] } else { &[] };
+        let clauses = [&merge.matched, &merge.not_matched, &merge.not_matched_by_source];
+        for clause in clauses.into_iter().flatten() {
+            if let MergeAction::Set(set) = &clause.action {
+                self.check_assigned(set, new)?;
             }
         }
         let assign = |name: &String| {
@@ -115,7 +121,7 @@ fn assignments(set: &[(String, String)], all: &[Assignment]) -> Vec<Assignment> 
     match set {
         [] => all.to_vec(),
         set => {
-            set.iter().map(|(column, value)| (Column::from_name(column), value.clone())).collect()
+            set.iter().map(|(column, value)| (Column::from_name(column), exact(value))).collect()
         }
     }
 }

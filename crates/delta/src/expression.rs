@@ -1,0 +1,108 @@
+//! Expressions as delta-rs reads them: numbers with a point are floats to it, and so are the
+//! statistics of decimals that it writes.
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions, visit_expressions_mut};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// How many digits a decimal may have.
+const DECIMAL_DIGITS_MAX: usize = 38;
+
+/// Whole numbers of so many digits are integers.
+const INTEGER_DIGITS_MAX: usize = 18;
+
+/// `sql` with its decimal numbers spelled as decimals, as they are in every statement.
+pub(crate) fn exact(sql: &str) -> String {
+    let Some(mut expression) = read(sql) else { return sql.to_owned() };
+    let mut is_changed = false;
+    let visited: ControlFlow<()> = visit_expressions_mut(&mut expression, |node| {
+        if let Expr::Value(value) = node
+            && let Value::Number(number, _) = &value.value
+            && let Some(decimal) = decimal(number)
+        {
+            *node = decimal;
+            is_changed = true;
+        }
+        ControlFlow::Continue(())
+    });
+    let exact = expression.to_string();
+    // What would be read back as something else stays as it was written.
+    let is_same = visited.is_continue() && read(&exact).as_ref() == Some(&expression);
+    if is_changed && is_same { exact } else { sql.to_owned() }
+}
+
+/// Whether `sql` names a column that `is_meant`; also where it cannot be read.
+pub(crate) fn names_any(sql: &str, is_meant: impl Fn(&str) -> bool) -> bool {
+    let Some(expression) = read(sql) else { return true };
+    let visited = visit_expressions(&expression, |node| {
+        let is_named = match node {
+            Expr::Identifier(name) => is_meant(&name.value),
+            Expr::CompoundIdentifier(parts) => parts.iter().any(|part| is_meant(&part.value)),
+            _ => false,
+        };
+        if is_named { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    visited.is_break()
+}
+
+/// The expression as delta-rs will read it.
+fn read(sql: &str) -> Option<Expr> {
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(sql).ok()?;
+    let expression = parser.parse_expr().ok()?;
+    (parser.peek_token().token == Token::EOF).then_some(expression)
+}
+
+fn decimal(number: &str) -> Option<Expr> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = whole.len() + fraction.len();
+    let is_integer = fraction.is_empty() && digits <= INTEGER_DIGITS_MAX;
+    let is_plain = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    if is_integer || !is_plain || digits > DECIMAL_DIGITS_MAX {
+        return None;
+    }
+    let zero = if whole.is_empty() { "0" } else { "" };
+    let scale = fraction.len();
+    read(&format!("CAST('{zero}{number}' AS DECIMAL({digits}, {scale}))"))
+}
+
+/// Whether the statistics of such a column may be rounded: a float keeps 15 digits.
+pub(crate) fn is_rounded(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) => {
+            u32::from(*precision) > f64::DIGITS
+        }
+        DataType::Struct(fields) => fields.iter().any(|field| is_rounded(field.data_type())),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_numbers_are_spelled_as_decimals() {
+        for (sql, expected) in [
+            ("n * 1.10", "n * CAST('1.10' AS DECIMAL(3,2))"),
+            ("-.5", "-CAST('0.5' AS DECIMAL(1,1))"),
+            ("(a + 2.5) * 'it''s'", "(a + CAST('2.5' AS DECIMAL(2,1))) * 'it''s'"),
+            ("12345678901234567890", "CAST('12345678901234567890' AS DECIMAL(20,0))"),
+            ("\"a b\" = 1 AND c = 'x 1.5'", "\"a b\" = 1 AND c = 'x 1.5'"),
+            ("1e3 + 7", "1e3 + 7"),
+            ("no sql at all 1.5", "no sql at all 1.5"),
+        ] {
+            assert_eq!(exact(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn columns_are_found_by_their_names_alone() {
+        let names = |sql| names_any(sql, |name| name == "d");
+        assert!(names("id = 1 AND (d > 2 OR x)") && names("t.d = 1") && names("\"d\" IS NULL"));
+        assert!(!names("id = 'd' AND day > DATE '2026-01-31'"));
+    }
+}
