@@ -4,7 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Value, visit_expressions, visit_expressions_mut,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -47,6 +49,42 @@ pub(crate) fn names_any(sql: &str, is_meant: impl Fn(&str) -> bool) -> bool {
         if is_named { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     visited.is_break()
+}
+
+/// Whether `sql` does nothing but compare columns with constants.
+pub(crate) fn is_plain(sql: &str) -> bool {
+    read(sql).is_some_and(|expression| compares(&expression))
+}
+
+fn compares(expression: &Expr) -> bool {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    match expression {
+        Expr::Nested(inner) => compares(inner),
+        Expr::BinaryOp { left, op: And | Or, right } => compares(left) && compares(right),
+        Expr::BinaryOp { left, op: Eq | NotEq | Lt | LtEq | Gt | GtEq, right } => {
+            is_column(left) && is_constant(right)
+        }
+        Expr::IsNull(column) | Expr::IsNotNull(column) => is_column(column),
+        Expr::InList { expr, list, .. } => is_column(expr) && list.iter().all(is_constant),
+        Expr::Between { expr, low, high, .. } => {
+            is_column(expr) && is_constant(low) && is_constant(high)
+        }
+        _ => false,
+    }
+}
+
+fn is_column(node: &Expr) -> bool {
+    matches!(node, Expr::Identifier(_))
+}
+
+fn is_constant(node: &Expr) -> bool {
+    match node {
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(..) | Value::SingleQuotedString(_))
+        }
+        Expr::TypedString(_) => true,
+        _ => false,
+    }
 }
 
 /// The expression as delta-rs will read it.
@@ -96,6 +134,16 @@ mod tests {
             ("no sql at all 1.5", "no sql at all 1.5"),
         ] {
             assert_eq!(exact(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn comparisons_with_constants_are_plain() {
+        for sql in ["a = 1", "(a > 'x' OR b IS NULL) AND c IN (1, 2)", "d < DATE '2026-01-31'"] {
+            assert!(is_plain(sql), "{sql}");
+        }
+        for sql in ["a = NULL", "a + 1 = 2", "a", "a IN (1, NULL)", "(a = 1) = (b = 2)", "a = b"] {
+            assert!(!is_plain(sql), "{sql}");
         }
     }
 

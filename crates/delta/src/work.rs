@@ -35,7 +35,7 @@ use orbit_engine::{NewTable, TableCommand, TableWrite, Vacuum, WriteColumns, Wri
 use serde_json::{Map, Value};
 
 use crate::error::as_sentence;
-use crate::expression::{exact, is_rounded, names_any};
+use crate::expression::{exact, is_plain, is_rounded, names_any};
 use crate::log_store::{TableLog, fenced_runtime};
 use crate::rows::Rows;
 use crate::store::TableStore;
@@ -208,7 +208,7 @@ impl Work {
     fn delete(&self, predicate: Option<&str>) -> Running {
         let mut builder = self.table().delete().with_session_state(self.session());
         if let Some(predicate) = predicate {
-            builder = builder.with_predicate(self.searched(predicate));
+            builder = builder.with_predicate(self.deleted(predicate));
         }
         changed(builder.with_commit_properties(self.properties()))
     }
@@ -247,17 +247,34 @@ impl Work {
         Ok(())
     }
 
-    /// `predicate` as delta-rs is given it: in a form that it does not compare with statistics
-    /// where these may be rounded.
+    /// `predicate` as delta-rs is given it: `IS TRUE` where statistics may be rounded, with which
+    /// it is not compared then, and where a decimal would be made the integer that a column holds.
     fn searched(&self, predicate: &str) -> String {
         let schema = self.snapshot.as_ref().map(EagerSnapshot::arrow_schema);
+        let exact = exact(predicate);
+        let has_decimals = exact != predicate;
         let is_inexact = names_any(predicate, |name| {
             let field = schema.as_ref().and_then(|schema| schema.field_with_name(name).ok());
-            field.is_some_and(|field| is_rounded(field.data_type()))
+            field.is_some_and(|field| {
+                let data_type = field.data_type();
+                is_rounded(data_type) || (has_decimals && data_type.is_integer())
+            })
         });
         match is_inexact {
-            true => format!("({}) IS TRUE", exact(predicate)),
+            true => format!("({exact}) IS TRUE"),
             false => predicate.to_owned(),
+        }
+    }
+
+    /// The same for a delete: of a condition on partition columns alone delta-rs leaves out what
+    /// it cannot translate, and deletes the rows of every file that the rest does not rule out.
+    fn deleted(&self, predicate: &str) -> String {
+        let partitions = self.snapshot.as_ref().map(|s| s.metadata().partition_columns().to_vec());
+        let partitions = partitions.unwrap_or_default();
+        let reads_rows = names_any(predicate, |name| !partitions.iter().any(|p| p == name));
+        match reads_rows || is_plain(predicate) {
+            true => self.searched(predicate),
+            false => format!("({}) IS TRUE", exact(predicate)),
         }
     }
 

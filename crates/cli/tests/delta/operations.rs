@@ -9,6 +9,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("insert_statements_append", insert_statements_append),
     ("overwrite_replaces_rows", overwrite_replaces_rows),
     ("delete_takes_rows_away", delete_takes_rows_away),
+    ("delete_decides_by_the_whole_condition", delete_decides_by_the_whole_condition),
     ("update_changes_rows", update_changes_rows),
     ("decimals_are_exact", decimals_are_exact),
     ("merge_does_what_its_clauses_say", merge_does_what_its_clauses_say),
@@ -134,6 +135,24 @@ fn delete_takes_rows_away(desk: &Desk) {
     assert_eq!(desk.refused(&["delta", "delete", "drop.prices"]).0, 2);
     desk.orbit(&["delta", "delete", "drop.prices", "--yes"]);
     assert_eq!(desk.wheel_rows(), "[]");
+}
+
+fn delete_decides_by_the_whole_condition(desk: &Desk) {
+    let from = "SELECT * FROM (VALUES (1, 10), (2, 20), (3, 30), (4, 40)) AS v(id, price)";
+    desk.orbit(&["delta", "create", "drop.prices", "--partition-by", "id", "--from", from]);
+    for (condition, left) in [
+        ("id = NULL", "1\n2\n3\n4\n"),
+        ("id = 2.5", "1\n2\n3\n4\n"),
+        ("id + 1 = 3", "1\n3\n4\n"),
+        ("id > 1 AND NOT (id * 2 = 6)", "1\n3\n"),
+        ("price < 10.5", "3\n"),
+        ("id IN (3, 5)", ""),
+    ] {
+        desk.orbit(&["delta", "delete", "drop.prices", "--where", condition]);
+        let sql = "SELECT id FROM drop.prices ORDER BY id";
+        let ids = desk.orbit(&["query", "-F", "csv", sql]);
+        assert_eq!(ids, format!("id\n{left}"), "{condition}");
+    }
 }
 
 fn update_changes_rows(desk: &Desk) {
