@@ -57,11 +57,11 @@ pub(crate) fn is_plain(sql: &str) -> bool {
 }
 
 fn compares(expression: &Expr) -> bool {
-    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    use BinaryOperator::{And, Or};
     match expression {
         Expr::Nested(inner) => compares(inner),
         Expr::BinaryOp { left, op: And | Or, right } => compares(left) && compares(right),
-        Expr::BinaryOp { left, op: Eq | NotEq | Lt | LtEq | Gt | GtEq, right } => {
+        Expr::BinaryOp { left, op, right } if is_comparison(op) => {
             is_column(left) && is_constant(right)
         }
         Expr::IsNull(column) | Expr::IsNotNull(column) => is_column(column),
@@ -71,6 +71,34 @@ fn compares(expression: &Expr) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether `sql` compares a column that `is_integer` with a decimal number, which delta-rs
+/// would cut.
+pub(crate) fn cuts(sql: &str, is_integer: impl Fn(&str) -> bool) -> bool {
+    let Some(expression) = read(sql) else { return false };
+    let is_named = |node: &Expr| match node {
+        Expr::Identifier(name) => is_integer(&name.value),
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|p| is_integer(&p.value)),
+        _ => false,
+    };
+    let visited = visit_expressions(&expression, |node| {
+        let compared: Vec<&Expr> = match node {
+            Expr::BinaryOp { left, op, right } if is_comparison(op) => vec![&**left, &**right],
+            Expr::Between { expr, low, high, .. } => vec![&**expr, &**low, &**high],
+            Expr::InList { expr, list, .. } => list.iter().chain([&**expr]).collect(),
+            _ => return ControlFlow::Continue(()),
+        };
+        let is_cut = compared.iter().any(|node| is_named(node))
+            && compared.iter().any(|node| exact(&node.to_string()) != node.to_string());
+        if is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    visited.is_break()
+}
+
+fn is_comparison(operator: &BinaryOperator) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 fn is_column(node: &Expr) -> bool {
@@ -145,6 +173,13 @@ mod tests {
         for sql in ["a = NULL", "a + 1 = 2", "a", "a IN (1, NULL)", "(a = 1) = (b = 2)", "a = b"] {
             assert!(!is_plain(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn decimals_beside_integers_are_seen() {
+        let cuts = |sql| cuts(sql, |name| name == "n");
+        assert!(cuts("t.id = s.id AND t.n < 20.5") && cuts("1.5 = n") && cuts("n IN (1, 2.5)"));
+        assert!(!cuts("t.n = s.n AND t.price > 1.5") && !cuts("n * 1.5 > 2") && !cuts("n < 2"));
     }
 
     #[test]

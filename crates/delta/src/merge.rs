@@ -5,12 +5,13 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaResult;
+use deltalake::kernel::EagerSnapshot;
 use deltalake::operations::merge::{InsertBuilder, MergeBuilder, UpdateBuilder};
 use orbit_core::{Error, ErrorKind, Result};
 use orbit_engine::{MergeAction, MergeClause, TableMerge};
 
 use crate::error;
-use crate::expression::exact;
+use crate::expression::{cuts, exact};
 use crate::rows::Rows;
 use crate::work::{Running, Work, changed};
 
@@ -42,9 +43,25 @@ impl Work {
             .with_merge_schema(merge.add_columns)
             .with_session_state(self.session())
             .with_commit_properties(self.properties());
+        self.check_meeting(&merge.on)?;
         let all = self.by_name(merge, rows)?;
         let builder = with_clauses(builder, merge, &all);
         Ok(changed(builder.map_err(|failure| error::of_request(&failure))?))
+    }
+
+    /// Fails for a condition of which delta-rs would cut a number.
+    fn check_meeting(&self, on: &str) -> Result<()> {
+        let schema = self.snapshot.as_ref().map(EagerSnapshot::arrow_schema);
+        let is_integer = |name: &str| {
+            let field = schema.as_ref().and_then(|schema| schema.field_with_name(name).ok());
+            field.is_some_and(|field| field.data_type().is_integer())
+        };
+        if !cuts(on, is_integer) {
+            return Ok(());
+        }
+        let message = "`on` compares a column of integers with a number that is none";
+        Err(Error::new(ErrorKind::QueryInvalid, message)
+            .with_hint("compare it with an integer, or in --matched-if"))
     }
 
     /// Every column that the rows and the table share, each from its namesake.
@@ -86,7 +103,7 @@ fn with_clauses(
         builder = match &clause.action {
             MergeAction::Delete => {
                 builder.when_matched_delete(|delete| match &clause.predicate {
-                    Some(predicate) => delete.predicate(predicate.as_str()),
+                    Some(predicate) => delete.predicate(exact(predicate)),
                     None => delete,
                 })?
             }
@@ -105,7 +122,7 @@ fn with_clauses(
         builder = match &clause.action {
             MergeAction::Delete => {
                 builder.when_not_matched_by_source_delete(|delete| match &clause.predicate {
-                    Some(predicate) => delete.predicate(predicate.as_str()),
+                    Some(predicate) => delete.predicate(exact(predicate)),
                     None => delete,
                 })?
             }
@@ -133,7 +150,7 @@ fn with_update(
     all: &[Assignment],
 ) -> UpdateBuilder {
     if let Some(predicate) = &clause.predicate {
-        update = update.predicate(predicate.as_str());
+        update = update.predicate(exact(predicate));
     }
     assignments(set, all)
         .into_iter()
@@ -147,7 +164,7 @@ fn with_insert(
     all: &[Assignment],
 ) -> InsertBuilder {
     if let Some(predicate) = &clause.predicate {
-        insert = insert.predicate(predicate.as_str());
+        insert = insert.predicate(exact(predicate));
     }
     assignments(set, all)
         .into_iter()

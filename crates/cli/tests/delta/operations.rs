@@ -214,9 +214,14 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     assert!(code == 4 && said.contains("no column `prize`"), "{said}");
     let after = r#"[[1, 10, "a"], [2, 21, "a"], [3, 30, "b"], [4, 40, "d"]]"#;
     assert_eq!(desk.wheel_rows(), after);
+    let cut = ["delta", "merge", "drop.prices", "--on", "t.price < 21.5", "--from", from];
+    let (code, said) = desk.refused(&[&cut[..], &["--matched", "delete"]].concat());
+    assert!(code == 4 && said.contains("--matched-if"), "{said}");
+    let set = ["--assign", "price = 22", "--matched-if", "t.price < 21.5"];
+    desk.orbit(&[&merge[..], &set].concat());
     let set = ["--assign", "price = t.price + s.price", "--matched-if", "s.id = 4"];
     desk.orbit(&[&merge[..], &set, &["--not-matched-by-source", "delete"]].concat());
-    assert_eq!(desk.wheel_rows(), r#"[[2, 21, "a"], [4, 80, "d"]]"#);
+    assert_eq!(desk.wheel_rows(), r#"[[2, 22, "a"], [4, 80, "d"]]"#);
     desk.orbit(&[&merge[..], &["--matched", "delete"]].concat());
     assert_eq!(desk.wheel_rows(), "[]");
     let twice = "SELECT * FROM (VALUES (1, 1, 'x'), (1, 2, 'y')) AS v(id, price, shop)";
