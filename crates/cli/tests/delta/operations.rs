@@ -166,9 +166,9 @@ fn update_changes_rows(desk: &Desk) {
     assert!(code == 4 && said.contains("range"), "no value wraps: {said}");
     for (wrong, why) in [
         (&["prize = 1"][..], "no column `prize`"),
-        (&["PRICE = 1"], "no column `PRICE`"),
-        (&["price = 1", "price = 2"], "assigned twice"),
-        (&["price = 'dear'"], "error: drop: cast error"),
+        (&["PRICE = 1"][..], "no column `PRICE`"),
+        (&["price = 1", "price = 2"][..], "assigned twice"),
+        (&["price = 'dear'"][..], "error: drop: cast error"),
     ] {
         let set: Vec<_> = wrong.iter().flat_map(|set| ["--assign", *set]).collect();
         let (code, said) = desk.refused(&[&["delta", "update", "drop.prices"][..], &set].concat());
@@ -309,12 +309,8 @@ print('\\n'.join(sorted(f\"{r['_commit_version']} {r['_change_type']} {r['id']} 
     assert_eq!(ours.len(), 3);
     desk.orbit(&["delta", "set", "drop.prices", "delta.enableChangeDataFeed=false"]);
     desk.orbit(&["delta", "update", "drop.prices", "--where", "id = 1", "--assign", "price = 12"]);
-    for (since, version) in [("2", "5"), ("5", "5")] {
+    for since in ["2", "5"] {
         let (code, said) = desk.refused(&["delta", "changes", "drop.prices", "--since", since]);
-        assert_eq!(code, 4, "{said}");
-        assert!(
-            said.contains(&format!("did not record its changes in version {version}")),
-            "{said}"
-        );
+        assert!(code == 4 && said.contains("did not record its changes in version 5"), "{said}");
     }
 }
