@@ -9,8 +9,11 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use deltalake::DeltaTableError;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::PROTOCOL;
-use futures::StreamExt;
-use orbit_core::{BatchStream, Context, Error, ErrorKind, FileStore, Result, Version, WriteEffect};
+use futures::{StreamExt, TryStreamExt};
+use orbit_core::{
+    BatchStream, Context, Error, ErrorKind, FileEntry, FileInfo, FileStore, ListFiles, Operation,
+    Result, Version, WriteEffect,
+};
 use orbit_engine::{Faults, FormatCommand, FormatTable, TableAnswer, TableChange, TableCommand};
 use serde_json::{Map, Value};
 
@@ -24,6 +27,12 @@ use crate::roots::AllowedRoots;
 use crate::rows::Rows;
 use crate::store::TableStore;
 use crate::work::{Running, Work, changed};
+
+/// The property by which a table records its changes.
+const RECORDS_CHANGES: &str = "delta.enableChangeDataFeed";
+
+/// How a table is made where the files cannot stay.
+const BY_ROWS: &str = "make another table of its rows, by `orbit delta create NAME --from SQL`";
 
 impl Delta {
     /// Runs a command.
@@ -47,7 +56,9 @@ impl Delta {
             }
             TableCommand::Changes { from, to } => {
                 let work = work(cx, table, &opened, session.as_ref())?;
-                changes(cx, &work, &opened, from, to).await.map(TableAnswer::Rows)
+                let to = to.unwrap_or(opened.snapshot.version());
+                self.check_recorded(table, &opened, from, to).await?;
+                changes(cx, &work, from, to).await.map(TableAnswer::Rows)
             }
             TableCommand::Restore { version } => {
                 let work = writing(cx, table, &opened, session.as_ref())?;
@@ -59,6 +70,31 @@ impl Delta {
                 change(&work, command).await.map(TableAnswer::Changed)
             }
         }
+    }
+
+    /// Fails for versions that did not record their changes. delta-rs sees only the commits
+    /// between them that turn recording on or off.
+    async fn check_recorded(
+        &self,
+        table: &FormatTable,
+        opened: &Opened,
+        from: u64,
+        to: u64,
+    ) -> Result<()> {
+        let newest = opened.snapshot.version();
+        if from > to || to > newest {
+            let message = "the table has no such versions";
+            return Err(Error::new(ErrorKind::NotFound, message)
+                .with_hint(format!("its newest version is {newest}")));
+        }
+        for version in [from, to] {
+            let state = self.snapshot_of(table, opened, version).await?;
+            let recorded = state.metadata().configuration().get(RECORDS_CHANGES);
+            if !recorded.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+                return Err(error::unrecorded(version));
+            }
+        }
+        Ok(())
     }
 
     async fn restore(
@@ -129,11 +165,44 @@ async fn make(
         let error = Error::new(ErrorKind::AlreadyExists, "there is a Delta table already");
         return Err(error.with_write_effect(WriteEffect::None));
     }
+    if matches!(command.command, TableCommand::Convert { .. }) {
+        let checked = check_folder(cx, table).await;
+        checked.map_err(|error| error.with_write_effect(WriteEffect::None))?;
+    }
     let files = FileStore::new(Arc::clone(&table.datasource), cx.clone())?;
     let (root, faults) = (Root::next()?, table.faults.clone());
     let store = Arc::new(TableStore::new(files, folder, root, None, Arc::default(), faults));
     let work = Work::new(cx, &store, None, session)?;
     change(&work, command).await
+}
+
+/// Fails where delta-rs would make a table of other files than a query reads: it takes hidden
+/// ones, too, and decodes their names.
+async fn check_folder(cx: &Context, table: &FormatTable) -> Result<()> {
+    let files = table.datasource.facets().files;
+    let files = files.ok_or_else(|| Error::unsupported(Operation::ListFiles))?;
+    let prefix = prefix(&table.folder);
+    let request = ListFiles { prefix: prefix.clone(), delimited: false, start_after: None };
+    let mut pages = files.list(cx, request).await?;
+    while let Some(page) = pages.try_next().await? {
+        for entry in page {
+            let FileEntry::File(FileInfo { key, .. }) = entry else { continue };
+            let name = key.strip_prefix(&prefix).unwrap_or(&key);
+            let is_hidden = name.split('/').any(|part| {
+                part.starts_with('.') || (part.starts_with('_') && !part.contains('='))
+            });
+            let (message, hint) = match name.ends_with(".parquet") {
+                true if is_hidden => {
+                    ("a hidden Parquet file would be converted", "move it elsewhere")
+                }
+                true if name.contains('%') => ("a name with a `%` cannot be converted", BY_ROWS),
+                _ => continue,
+            };
+            let error = Error::new(ErrorKind::Unsupported, message);
+            return Err(error.with_context("key", key).with_hint(hint));
+        }
+    }
+    Ok(())
 }
 
 async fn change(work: &Work, command: FormatCommand) -> Result<TableChange> {
@@ -187,24 +256,9 @@ async fn finish(
     }
 }
 
-/// The rows that changed from version `from` on.
-async fn changes(
-    cx: &Context,
-    work: &Work,
-    opened: &Opened,
-    from: u64,
-    to: Option<u64>,
-) -> Result<BatchStream> {
-    let newest = opened.snapshot.version();
-    if from > newest || to.is_some_and(|to| to < from || to > newest) {
-        let message = "the table has no such versions";
-        return Err(Error::new(ErrorKind::NotFound, message)
-            .with_hint(format!("its newest version is {newest}")));
-    }
-    let mut builder = work.table().scan_cdf().with_starting_version(from);
-    if let Some(to) = to {
-        builder = builder.with_ending_version(to);
-    }
+/// The rows that changed from version `from` to version `to`.
+async fn changes(cx: &Context, work: &Work, from: u64, to: u64) -> Result<BatchStream> {
+    let builder = work.table().scan_cdf().with_starting_version(from).with_ending_version(to);
     let plan = builder.build(work.session.as_ref(), None).await;
     let plan = plan.map_err(|failure| error::of_changes(failure, work.log.store()))?;
     run_plan(cx, plan, work.session.task_ctx(), work.log.store().faults())

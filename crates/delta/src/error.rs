@@ -161,14 +161,16 @@ pub(crate) fn of_write(
 pub(crate) fn of_changes(failure: DeltaTableError, store: &TableStore) -> Error {
     match &failure {
         DeltaTableError::ChangeDataNotEnabled { version }
-        | DeltaTableError::ChangeDataNotRecorded { version, .. } => {
-            let message = format!("the table did not record its changes in version {version}");
-            Error::new(ErrorKind::Unsupported, message).with_hint(
-                "set its property `delta.enableChangeDataFeed` to true; later changes are told",
-            )
-        }
+        | DeltaTableError::ChangeDataNotRecorded { version, .. } => unrecorded(*version),
         _ => of_write(failure, None, store),
     }
+}
+
+/// The refusal to tell the changes of a version that did not record them.
+pub(crate) fn unrecorded(version: u64) -> Error {
+    let message = format!("the table did not record its changes in version {version}");
+    Error::new(ErrorKind::Unsupported, message)
+        .with_hint("set its property `delta.enableChangeDataFeed` to true; later changes are told")
 }
 
 /// What delta-rs says when another writer made the table first.
@@ -176,7 +178,7 @@ const TABLE_EXISTS: &str = "table already exists";
 
 /// What is wrong with what was asked.
 pub(crate) fn of_request(failure: &DeltaTableError) -> Error {
-    if let Some(error) = of_rows(failure) {
+    if let Some(error) = of_rows(failure).or_else(|| of_text(&failure.to_string())) {
         return error;
     }
     let (kind, message) = match failure {
@@ -215,6 +217,30 @@ fn of_rows(failure: &DeltaTableError) -> Option<Error> {
     )
 }
 
+/// What is known by its text alone, because its type is private to delta-rs.
+fn of_text(text: &str) -> Option<Error> {
+    if text.contains("matched a target row with multiple source rows") {
+        let message = "several rows of the query meet one row of the table";
+        return Some(Error::new(ErrorKind::QueryInvalid, message).with_hint(
+            "let the query answer one row for each, as with GROUP BY; nothing was written",
+        ));
+    }
+    if text.contains("number of fields does not match") {
+        let message = "the query has not as many columns as the table";
+        return Some(Error::new(ErrorKind::QueryInvalid, message).with_hint(
+            "`orbit delta describe` lists them; --merge-schema, or --schema merge of `overwrite`, \
+             leaves missing ones NULL and adds new ones",
+        ));
+    }
+    let gone = text.split_once("Find missing file ")?.1.split(" when restore").next()?;
+    let message = "a file of that version was vacuumed or deleted";
+    Some(
+        Error::new(ErrorKind::NotFound, message)
+            .with_context("file", gone)
+            .with_hint("restore another version; `orbit delta history` lists them"),
+    )
+}
+
 fn of_transaction(failure: &TransactionError) -> Error {
     match failure {
         TransactionError::CommitConflict(conflicted) => {
@@ -243,9 +269,13 @@ fn conflict(what: &str) -> Error {
         .with_hint("nothing was written; look at the table and run the command again")
 }
 
-/// A message of delta-rs in our form: without prefixes, lower case, no trailing stop.
-fn as_sentence(text: &str) -> String {
-    const PREFIXES: [&str; 7] = [
+/// A message of delta-rs in our form: the cause alone, without prefixes and backtraces, lower
+/// case, no trailing stop.
+pub(crate) fn as_sentence(text: &str) -> String {
+    const PREFIXES: [&str; 10] = [
+        "Arrow error: ",
+        "Kernel error: ",
+        "Generic delta kernel error: ",
         "Generic DeltaTable error: ",
         "Generic error: ",
         "Error during planning: ",
@@ -254,7 +284,9 @@ fn as_sentence(text: &str) -> String {
         "External error: ",
         "SQL error: ",
     ];
-    let mut text = text.split("\n\nbacktrace:").next().unwrap_or(text).trim_end_matches('.');
+    let text = text.rsplit("\ncaused by\n").next().unwrap_or(text);
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
+    let mut text = text.split("\n   0: ").next().unwrap_or(text).trim_end_matches('.');
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
     }

@@ -8,6 +8,7 @@
 mod command;
 mod engine;
 mod error;
+mod expression;
 mod facts;
 mod format;
 mod load;

@@ -11,6 +11,7 @@ use orbit_core::{Error, ErrorKind, Result};
 use orbit_engine::{MergeAction, MergeClause, TableMerge};
 
 use crate::error;
+use crate::expression::{cuts, exact};
 use crate::rows::Rows;
 use crate::work::{Running, Work, changed};
 
@@ -42,25 +43,47 @@ impl Work {
             .with_merge_schema(merge.add_columns)
             .with_session_state(self.session())
             .with_commit_properties(self.properties());
+        self.check_meeting(&merge.on)?;
         let all = self.by_name(merge, rows)?;
         let builder = with_clauses(builder, merge, &all);
         Ok(changed(builder.map_err(|failure| error::of_request(&failure))?))
     }
 
+    /// Fails for a condition of which delta-rs would cut a number.
+    fn check_meeting(&self, on: &str) -> Result<()> {
+        let schema = self.snapshot.as_ref().map(EagerSnapshot::arrow_schema);
+        let is_integer = |name: &str| {
+            let field = schema.as_ref().and_then(|schema| schema.field_with_name(name).ok());
+            field.is_some_and(|field| field.data_type().is_integer())
+        };
+        if !cuts(on, is_integer) {
+            return Ok(());
+        }
+        let message = "`on` compares a column of integers with a number that is none";
+        Err(Error::new(ErrorKind::QueryInvalid, message)
+            .with_hint("compare it with an integer, or in --matched-if"))
+    }
+
     /// Every column that the rows and the table share, each from its namesake.
     fn by_name(&self, merge: &TableMerge, rows: &Rows) -> Result<Vec<Assignment>> {
         use datafusion::physical_plan::streaming::PartitionStream;
-        let schema = self.snapshot.as_ref().map(EagerSnapshot::schema);
-        let in_table = |name: &str| schema.as_ref().is_some_and(|s| s.field(name).is_some());
         let given = rows.schema();
         let names: Vec<_> = given.fields().iter().map(|field| field.name()).collect();
-        if let Some(unknown) = names.iter().find(|n| !merge.add_columns && !in_table(n)) {
+        if let Some(unknown) = names.iter().find(|n| !merge.add_columns && !self.has_column(n)) {
             let takes_all = |clause: &MergeClause| matches!(&clause.action, MergeAction::Set(set) if set.is_empty());
             let clauses = merge.matched.iter().chain(&merge.not_matched);
             if clauses.into_iter().any(takes_all) {
                 let message = format!("the table has no column `{unknown}`");
                 return Err(Error::new(ErrorKind::QueryInvalid, message)
                     .with_hint("leave it out of the query, say what is set, or add the columns"));
+            }
+        }
+        let new: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let new = if merge.add_columns { &new[..] } else { &[] };
+        let clauses = [&merge.matched, &merge.not_matched, &merge.not_matched_by_source];
+        for clause in clauses.into_iter().flatten() {
+            if let MergeAction::Set(set) = &clause.action {
+                self.check_assigned(set, new)?;
             }
         }
         let assign = |name: &String| {
@@ -80,7 +103,7 @@ fn with_clauses(
         builder = match &clause.action {
             MergeAction::Delete => {
                 builder.when_matched_delete(|delete| match &clause.predicate {
-                    Some(predicate) => delete.predicate(predicate.as_str()),
+                    Some(predicate) => delete.predicate(exact(predicate)),
                     None => delete,
                 })?
             }
@@ -99,7 +122,7 @@ fn with_clauses(
         builder = match &clause.action {
             MergeAction::Delete => {
                 builder.when_not_matched_by_source_delete(|delete| match &clause.predicate {
-                    Some(predicate) => delete.predicate(predicate.as_str()),
+                    Some(predicate) => delete.predicate(exact(predicate)),
                     None => delete,
                 })?
             }
@@ -115,7 +138,7 @@ fn assignments(set: &[(String, String)], all: &[Assignment]) -> Vec<Assignment> 
     match set {
         [] => all.to_vec(),
         set => {
-            set.iter().map(|(column, value)| (Column::from_name(column), value.clone())).collect()
+            set.iter().map(|(column, value)| (Column::from_name(column), exact(value))).collect()
         }
     }
 }
@@ -127,7 +150,7 @@ fn with_update(
     all: &[Assignment],
 ) -> UpdateBuilder {
     if let Some(predicate) = &clause.predicate {
-        update = update.predicate(predicate.as_str());
+        update = update.predicate(exact(predicate));
     }
     assignments(set, all)
         .into_iter()
@@ -141,7 +164,7 @@ fn with_insert(
     all: &[Assignment],
 ) -> InsertBuilder {
     if let Some(predicate) = &clause.predicate {
-        insert = insert.predicate(predicate.as_str());
+        insert = insert.predicate(exact(predicate));
     }
     assignments(set, all)
         .into_iter()

@@ -17,6 +17,7 @@ use deltalake::kernel::EagerSnapshot;
 use orbit_core::{Error, ErrorKind, Result};
 
 use crate::error;
+use crate::expression;
 use crate::log_store::fenced_runtime;
 use crate::store::TableStore;
 
@@ -57,6 +58,15 @@ impl StateTable {
         let runtime = fenced_runtime(&self.store, Some(session.runtime_env()))?;
         let builder = SessionStateBuilder::new_from_existing(state.clone());
         Ok(builder.with_runtime_env(runtime).build())
+    }
+
+    /// Whether the filter is on a column whose statistics may be rounded.
+    fn is_rounded(&self, filter: &Expr) -> bool {
+        let schema = self.scan.schema();
+        let is_rounded = |name: &str| {
+            schema.field_with_name(name).is_ok_and(|f| expression::is_rounded(f.data_type()))
+        };
+        filter.column_refs().iter().any(|column| is_rounded(&column.name))
     }
 }
 
@@ -101,10 +111,12 @@ impl TableProvider for StateTable {
         &self,
         filters: &[&Expr],
     ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        // delta-rs calls filters on partition columns exact, but keeps a file when the filter
-        // is undecided for it, as with a null.
         let answers = self.scan.supports_filters_pushdown(filters)?.into_iter();
-        let answers = answers.map(|answer| match answer {
+        let answers = answers.zip(filters).map(|(answer, filter)| match answer {
+            // Rounded statistics would skip files that hold the rows.
+            _ if self.is_rounded(filter) => TableProviderFilterPushDown::Unsupported,
+            // delta-rs calls filters on partition columns exact, but keeps a file when the
+            // filter is undecided for it, as with a null.
             TableProviderFilterPushDown::Exact => TableProviderFilterPushDown::Inexact,
             other => other,
         });

@@ -15,6 +15,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::streaming::PartitionStream;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::schema::cast::normalize_for_delta;
@@ -33,6 +34,8 @@ use orbit_core::{Context, Error, ErrorKind, Result};
 use orbit_engine::{NewTable, TableCommand, TableWrite, Vacuum, WriteColumns, WriteMode};
 use serde_json::{Map, Value};
 
+use crate::error::as_sentence;
+use crate::expression::{exact, is_plain, is_rounded, names_any};
 use crate::log_store::{TableLog, fenced_runtime};
 use crate::rows::Rows;
 use crate::store::TableStore;
@@ -106,7 +109,7 @@ impl Work {
             TableCommand::Write(write) => self.write(write, given(rows)?),
             TableCommand::Merge(merge) => self.merge(merge, given(rows)?),
             TableCommand::Delete { predicate } => Ok(self.delete(predicate.as_deref())),
-            TableCommand::Update { predicate, set } => Ok(self.update(predicate.as_deref(), set)),
+            TableCommand::Update { predicate, set } => self.update(predicate.as_deref(), set),
             TableCommand::Optimize { order_by, file_bytes } => self.optimize(order_by, *file_bytes),
             TableCommand::Vacuum(vacuum) => self.vacuum(vacuum),
             TableCommand::AddConstraint { name, expression } => {
@@ -120,7 +123,7 @@ impl Work {
                 Ok(changed(builder.with_commit_properties(self.properties())))
             }
             TableCommand::AddColumns { .. } => {
-                let builder = self.table().add_columns().with_fields(fields(columns)?);
+                let builder = self.table().add_columns().with_fields(self.added(columns)?);
                 Ok(changed(builder.with_commit_properties(self.properties())))
             }
             TableCommand::SetProperties { properties } => {
@@ -153,6 +156,7 @@ impl Work {
         columns: Option<&SchemaRef>,
         rows: Option<&Arc<Rows>>,
     ) -> Result<Running> {
+        check_partitions(&new.partition_by, rows.map_or(columns, |rows| Some(rows.schema())))?;
         let configuration = new.properties.iter().map(|(k, v)| (k.clone(), Some(v.clone())));
         if let Some(rows) = rows {
             let mut builder = WriteBuilder::new(Arc::clone(&self.log) as _, None)
@@ -189,7 +193,7 @@ impl Work {
             WriteMode::Overwrite { predicate } => {
                 let builder = builder.with_save_mode(SaveMode::Overwrite);
                 match predicate {
-                    Some(predicate) => builder.with_replace_where(predicate.as_str()),
+                    Some(predicate) => builder.with_replace_where(self.searched(predicate)),
                     None => builder,
                 }
             }
@@ -204,20 +208,91 @@ impl Work {
     fn delete(&self, predicate: Option<&str>) -> Running {
         let mut builder = self.table().delete().with_session_state(self.session());
         if let Some(predicate) = predicate {
-            builder = builder.with_predicate(predicate);
+            builder = builder.with_predicate(self.deleted(predicate));
         }
         changed(builder.with_commit_properties(self.properties()))
     }
 
-    fn update(&self, predicate: Option<&str>, set: &[(String, String)]) -> Running {
+    fn update(&self, predicate: Option<&str>, set: &[(String, String)]) -> Result<Running> {
+        self.check_assigned(set, &[])?;
         let mut builder = self.table().update().with_session_state(self.session());
         for (column, value) in set {
-            builder = builder.with_update(Column::from_name(column), value.as_str());
+            builder = builder.with_update(Column::from_name(column), exact(value));
         }
         if let Some(predicate) = predicate {
-            builder = builder.with_predicate(predicate);
+            builder = builder.with_predicate(self.searched(predicate));
         }
-        changed(builder.with_commit_properties(self.properties()))
+        Ok(changed(builder.with_commit_properties(self.properties())))
+    }
+
+    /// Whether the table has the column, named in its exact case.
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        self.snapshot.as_ref().is_some_and(|s| s.schema().field(name).is_some())
+    }
+
+    /// Fails for a column that is neither the table's nor `new`, which delta-rs would pass
+    /// over, and for one that is assigned twice.
+    pub(crate) fn check_assigned(&self, set: &[(String, String)], new: &[&str]) -> Result<()> {
+        for (at, (column, _)) in set.iter().enumerate() {
+            if !self.has_column(column) && !new.contains(&column.as_str()) {
+                let message = format!("the table has no column `{column}`");
+                return Err(Error::new(ErrorKind::QueryInvalid, message)
+                    .with_hint("columns are named in their exact case, without quotes"));
+            }
+            if set.iter().take(at).any(|(earlier, _)| earlier == column) {
+                let message = format!("the column `{column}` is assigned twice");
+                return Err(Error::new(ErrorKind::QueryInvalid, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// `predicate` as delta-rs is given it: `IS TRUE` where statistics may be rounded, with which
+    /// it is not compared then, and where a decimal would be made the integer that a column holds.
+    fn searched(&self, predicate: &str) -> String {
+        let schema = self.snapshot.as_ref().map(EagerSnapshot::arrow_schema);
+        let exact = exact(predicate);
+        let has_decimals = exact != predicate;
+        let is_inexact = names_any(predicate, |name| {
+            let field = schema.as_ref().and_then(|schema| schema.field_with_name(name).ok());
+            field.is_some_and(|field| {
+                let data_type = field.data_type();
+                is_rounded(data_type) || (has_decimals && data_type.is_integer())
+            })
+        });
+        match is_inexact {
+            true => format!("({exact}) IS TRUE"),
+            false => predicate.to_owned(),
+        }
+    }
+
+    /// The same for a delete: of a condition on partition columns alone delta-rs leaves out what
+    /// it cannot translate, and deletes the rows of every file that the rest does not rule out.
+    fn deleted(&self, predicate: &str) -> String {
+        let partitions = self.snapshot.as_ref().map(|s| s.metadata().partition_columns().to_vec());
+        let partitions = partitions.unwrap_or_default();
+        let reads_rows = names_any(predicate, |name| !partitions.iter().any(|p| p == name));
+        match reads_rows || is_plain(predicate) {
+            true => self.searched(predicate),
+            false => format!("({}) IS TRUE", exact(predicate)),
+        }
+    }
+
+    /// The columns that are added, which are NULL in the rows that are there.
+    fn added(&self, columns: Option<&SchemaRef>) -> Result<Vec<StructField>> {
+        let fields = fields(columns)?;
+        for field in &fields {
+            let name = field.name();
+            let message = match field.is_nullable() {
+                _ if self.has_column(name) => format!("the table has a column `{name}` already"),
+                false => {
+                    format!("`{name}` cannot be NOT NULL: it is NULL in the rows that are there")
+                }
+                true => continue,
+            };
+            return Err(Error::new(ErrorKind::QueryInvalid, message));
+        }
+        Ok(fields)
     }
 
     fn optimize(&self, order_by: &[String], file_bytes: Option<u64>) -> Result<Running> {
@@ -271,6 +346,24 @@ where
     Box::pin(async move { running.await.map(|_| Map::new()) })
 }
 
+/// Fails where the table would have folders for values that it does not have.
+fn check_partitions(names: &[String], columns: Option<&SchemaRef>) -> Result<()> {
+    let Some(columns) = columns else { return Ok(()) };
+    let refused = |message: String| Err(Error::new(ErrorKind::QueryInvalid, message));
+    for (at, name) in names.iter().enumerate() {
+        if columns.field_with_name(name).is_err() {
+            return refused(format!("the table has no column `{name}` to partition by"));
+        }
+        if names.iter().take(at).any(|earlier| earlier == name) {
+            return refused(format!("the table is partitioned by `{name}` twice"));
+        }
+    }
+    if !names.is_empty() && names.len() == columns.fields().len() {
+        return refused("a table needs a column that it is not partitioned by".to_owned());
+    }
+    Ok(())
+}
+
 fn given(rows: Option<&Arc<Rows>>) -> Result<&Arc<Rows>> {
     rows.ok_or_else(|| {
         Error::new(ErrorKind::QueryInvalid, "the command needs a query for its rows")
@@ -288,11 +381,10 @@ fn plan_of(rows: &Arc<Rows>) -> Result<datafusion::logical_expr::LogicalPlan> {
 
 fn fields(columns: Option<&SchemaRef>) -> Result<Vec<StructField>> {
     let Some(columns) = columns else { return Ok(Vec::new()) };
-    let schema: StructType =
-        normalize_for_delta(columns).as_ref().try_into_kernel().map_err(|failure| {
-            let message = "a column has a type that Delta does not know";
-            Error::new(ErrorKind::Unsupported, message).with_source(failure)
-        })?;
+    let schema: StructType = normalize_for_delta(columns)
+        .as_ref()
+        .try_into_kernel()
+        .map_err(|failure| Error::new(ErrorKind::Unsupported, as_sentence(&failure.to_string())))?;
     Ok(schema.fields().cloned().collect())
 }
 

@@ -248,7 +248,13 @@ async fn a_hint_that_lies_about_checkpoints_changes_nothing() {
 
 #[tokio::test]
 async fn features_that_cannot_be_read_are_named() {
-    for feature in ["sendTheRowsByPigeon", "catalogManaged"] {
+    for feature in [
+        "sendTheRowsByPigeon",
+        "catalogManaged",
+        "typeWidening",
+        "vacuumProtocolCheck",
+        "variantShredding-preview",
+    ] {
         let (home, folder) = lake().await;
         let mut first = actions(&folder, 0);
         first.retain(|action| action.get("protocol").is_none());

@@ -274,6 +274,49 @@ async fn features_that_cannot_be_written_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_feature_of_writers_is_known_or_named() {
+    let known = [
+        "appendOnly",
+        "invariants",
+        "checkConstraints",
+        "generatedColumns",
+        "changeDataFeed",
+        "checkpointProtection",
+    ];
+    let others = [
+        "identityColumns",
+        "rowTracking",
+        "domainMetadata",
+        "clustering",
+        "inCommitTimestamp",
+        "icebergCompatV1",
+        "icebergCompatV2",
+        "allowColumnDefaults",
+        "materializePartitionColumns",
+    ];
+    for feature in known.into_iter().chain(others) {
+        let home = TempDir::new().unwrap();
+        created(home.path()).await;
+        let mut first = actions(home.path(), 0);
+        first.retain(|action| action.get("protocol").is_none());
+        first.push(json!({"protocol": {
+            "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": [feature],
+        }}));
+        write_actions(home.path(), 0, &first);
+        let orbit = program(home.path());
+        assert_eq!(integers(&orbit, "SELECT count(*) FROM lake.t").await.unwrap(), [0]);
+        match insert(&orbit, "(1, 1)").await {
+            Ok(()) => assert!(known.contains(&feature), "{feature} was written"),
+            Err(error) => {
+                assert!(!known.contains(&feature), "{feature}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{feature}: {error}");
+                assert!(error.message().contains(feature), "{feature}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn restoring_a_version_that_leads_outside_is_refused() {
     let home = TempDir::new().unwrap();
     let orbit = created(home.path()).await;

@@ -248,7 +248,7 @@ pub(crate) struct DeleteArgs {
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
-    /// A column and its new value; may be given several times.
+    /// A column and its new value, as after SET in SQL; may be given several times.
     #[arg(long, value_name = "COLUMN=VALUE", required = true, value_parser = assignment)]
     pub(crate) assign: Vec<(String, String)>,
     /// Change only rows for which this is true.
@@ -269,7 +269,8 @@ pub(crate) struct MergeArgs {
     /// What becomes of a row that meets one.
     #[arg(long, value_enum, value_name = "ACTION", conflicts_with = "assign")]
     pub(crate) matched: Option<MatchedAction>,
-    /// A column and its value in a row that meets one; may be given several times.
+    /// A column and its value in a row that meets one, as after SET in SQL; may be given several
+    /// times.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = assignment)]
     pub(crate) assign: Vec<(String, String)>,
     /// Only rows that meet one and for which this is true.
@@ -382,7 +383,7 @@ pub(crate) struct DropConstraintArgs {
 pub(crate) struct AddColumnsArgs {
     #[command(flatten)]
     pub(crate) table: TableArgs,
-    /// The columns, each a name and a type.
+    /// The columns, each a name and a type; they may be NULL.
     #[arg(required = true, value_name = "COLUMN")]
     pub(crate) columns: Vec<String>,
 }

@@ -12,6 +12,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("restore_makes_an_old_version_new", restore_makes_an_old_version_new),
     ("history_and_describe_tell_the_facts", history_and_describe_tell_the_facts),
     ("a_folder_of_parquet_is_converted", a_folder_of_parquet_is_converted),
+    ("files_that_no_query_reads_are_not_converted", files_that_no_query_reads_are_not_converted),
     ("checkpoints_are_written", checkpoints_are_written),
 ];
 
@@ -67,6 +68,8 @@ fn vacuum_tells_before_it_deletes(desk: &Desk) {
     desk.orbit(&[&vacuum[..], &["--force", "--yes", "--full"]].concat());
     assert_eq!(parquet(), 1);
     assert_eq!(desk.wheel_rows(), r#"[[2, 20, "a"], [3, 30, "b"]]"#);
+    let (code, said) = desk.refused(&["delta", "restore", "drop.prices", "--version", "0"]);
+    assert!(code == 5 && said.contains("a file of that version was vacuumed"), "{said}");
 }
 
 fn restore_makes_an_old_version_new(desk: &Desk) {
@@ -125,6 +128,21 @@ fn a_folder_of_parquet_is_converted(desk: &Desk) {
     assert_eq!(desk.refused(&["delta", "convert", "drop.prices"]).0, 11);
     assert_eq!(desk.refused(&["delta", "optimize", "lake.orders"]).0, 6);
     assert_eq!(desk.refused(&["delta", "describe", "lake.orders"]).0, 4);
+}
+
+fn files_that_no_query_reads_are_not_converted(desk: &Desk) {
+    let folder = desk.path("prices");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("1.parquet");
+    desk.orbit(&["query", "--output", &file.display().to_string(), "SELECT 1 AS id"]);
+    for (name, why) in [("_old.parquet", "hidden"), ("a%20b.parquet", "a name with a `%`")] {
+        fs::copy(&file, folder.join(name)).unwrap();
+        let (code, said) = desk.refused(&["delta", "convert", "drop.prices"]);
+        assert!(code == 4 && said.contains(why), "{said}");
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    desk.orbit(&["delta", "convert", "drop.prices"]);
+    assert_eq!(desk.wheel_rows(), "[[1]]");
 }
 
 fn checkpoints_are_written(desk: &Desk) {

@@ -9,7 +9,9 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("insert_statements_append", insert_statements_append),
     ("overwrite_replaces_rows", overwrite_replaces_rows),
     ("delete_takes_rows_away", delete_takes_rows_away),
+    ("delete_decides_by_the_whole_condition", delete_decides_by_the_whole_condition),
     ("update_changes_rows", update_changes_rows),
+    ("decimals_are_exact", decimals_are_exact),
     ("merge_does_what_its_clauses_say", merge_does_what_its_clauses_say),
     ("columns_are_added", columns_are_added),
     ("constraints_hold", constraints_hold),
@@ -51,6 +53,12 @@ print([(f.name, str(f.type), f.nullable) for f in t.schema().fields],
     );
     let (code, said) = desk.refused(&["delta", "create", "drop.prices", "--column", "id bigint"]);
     assert_eq!(code, 11, "{said}");
+    let other = ["delta", "create", "drop.other", "--column", "id bigint", "--column", "n bigint"];
+    for wrong in ["nothing", "id,id", "id,n"] {
+        let (code, said) = desk.refused(&[&other[..], &["--partition-by", wrong]].concat());
+        assert_eq!(code, 4, "no table that cannot be read or written: {wrong}: {said}");
+    }
+    desk.orbit(&other);
 }
 
 fn create_takes_the_rows_of_a_query(desk: &Desk) {
@@ -129,6 +137,24 @@ fn delete_takes_rows_away(desk: &Desk) {
     assert_eq!(desk.wheel_rows(), "[]");
 }
 
+fn delete_decides_by_the_whole_condition(desk: &Desk) {
+    let from = "SELECT * FROM (VALUES (1, 10), (2, 20), (3, 30), (4, 40)) AS v(id, price)";
+    desk.orbit(&["delta", "create", "drop.prices", "--partition-by", "id", "--from", from]);
+    for (condition, left) in [
+        ("id = NULL", "1\n2\n3\n4\n"),
+        ("id = 2.5", "1\n2\n3\n4\n"),
+        ("id + 1 = 3", "1\n3\n4\n"),
+        ("id > 1 AND NOT (id * 2 = 6)", "1\n3\n"),
+        ("price < 10.5", "3\n"),
+        ("id IN (3, 5)", ""),
+    ] {
+        desk.orbit(&["delta", "delete", "drop.prices", "--where", condition]);
+        let sql = "SELECT id FROM drop.prices ORDER BY id";
+        let ids = desk.orbit(&["query", "-F", "csv", sql]);
+        assert_eq!(ids, format!("id\n{left}"), "{condition}");
+    }
+}
+
 fn update_changes_rows(desk: &Desk) {
     desk.prices();
     let set = ["--assign", "price = price * 2", "--assign", "shop = upper(shop)"];
@@ -138,7 +164,40 @@ fn update_changes_rows(desk: &Desk) {
         ["delta", "update", "drop.prices", "--assign", "price = price + 9223372036854775807"];
     let (code, said) = desk.refused(&overflow);
     assert!(code == 4 && said.contains("range"), "no value wraps: {said}");
+    for (wrong, why) in [
+        (&["prize = 1"][..], "no column `prize`"),
+        (&["PRICE = 1"][..], "no column `PRICE`"),
+        (&["price = 1", "price = 2"][..], "assigned twice"),
+        (&["price = 'dear'"][..], "error: drop: cast error"),
+    ] {
+        let set: Vec<_> = wrong.iter().flat_map(|set| ["--assign", *set]).collect();
+        let (code, said) = desk.refused(&[&["delta", "update", "drop.prices"][..], &set].concat());
+        assert!(code == 4 && said.contains(why), "{wrong:?}: {said}");
+    }
     assert_eq!(desk.wheel_rows(), r#"[[1, 20, "A"], [2, 40, "A"], [3, 30, "b"]]"#);
+}
+
+fn decimals_are_exact(desk: &Desk) {
+    let from = "SELECT 1 AS id, CAST(1.15 AS decimal(10,2)) AS n, \
+        CAST('9007199254740993.000000001' AS decimal(38,9)) AS d";
+    desk.orbit(&["delta", "create", "drop.prices", "--from", from]);
+    // The statistics of the only file say 9007199254740994.0.
+    for condition in ["d = 9007199254740993.000000001", "id > 0 AND d < 9007199254740993.5"] {
+        let sql = format!("SELECT id FROM drop.prices WHERE {condition}");
+        assert_eq!(desk.orbit(&["query", "-F", "csv", &sql]), "id\n1\n", "{condition}");
+    }
+    let rows = ["--where", "d = 9007199254740993.000000001"];
+    let set = ["delta", "update", "drop.prices", "--assign", "n = n * 1.1"];
+    desk.orbit(&[&set[..], &rows].concat());
+    let sql = "SELECT n FROM drop.prices";
+    assert_eq!(desk.orbit(&["query", "-F", "csv", sql]), "n\n1.27\n", "as 1.265 is rounded");
+    let from = format!("{from} WHERE false");
+    let overwrite = ["delta", "overwrite", "drop.prices", "--from", &from];
+    desk.orbit(&[&overwrite[..], &rows].concat());
+    assert_eq!(desk.wheel_rows(), "[]");
+    desk.orbit(&["delta", "restore", "drop.prices", "--version", "1"]);
+    desk.orbit(&[&["delta", "delete", "drop.prices"][..], &rows].concat());
+    assert_eq!(desk.wheel_rows(), "[]");
 }
 
 fn merge_does_what_its_clauses_say(desk: &Desk) {
@@ -149,13 +208,20 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
     let stray = ["--not-matched", "insert", "--matched-if", "s.id = 4"];
     assert_eq!(desk.refused(&[&merge[..], &stray].concat()).0, 2);
     let upsert = ["--matched", "update", "--not-matched", "insert"];
-    let merged = desk.place.run(&[&merge[..], &upsert].concat());
-    assert_eq!((merged.code, merged.stderr.as_str()), (Some(0), ""), "{merged}");
+    let ran = desk.place.run(&[&merge[..], &upsert].concat());
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    let (code, said) = desk.refused(&[&merge[..], &["--assign", "prize = 1"]].concat());
+    assert!(code == 4 && said.contains("no column `prize`"), "{said}");
     let after = r#"[[1, 10, "a"], [2, 21, "a"], [3, 30, "b"], [4, 40, "d"]]"#;
     assert_eq!(desk.wheel_rows(), after);
+    let cut = ["delta", "merge", "drop.prices", "--on", "t.price < 21.5", "--from", from];
+    let (code, said) = desk.refused(&[&cut[..], &["--matched", "delete"]].concat());
+    assert!(code == 4 && said.contains("--matched-if"), "{said}");
+    let set = ["--assign", "price = 22", "--matched-if", "t.price < 21.5"];
+    desk.orbit(&[&merge[..], &set].concat());
     let set = ["--assign", "price = t.price + s.price", "--matched-if", "s.id = 4"];
     desk.orbit(&[&merge[..], &set, &["--not-matched-by-source", "delete"]].concat());
-    assert_eq!(desk.wheel_rows(), r#"[[2, 21, "a"], [4, 80, "d"]]"#);
+    assert_eq!(desk.wheel_rows(), r#"[[2, 22, "a"], [4, 80, "d"]]"#);
     desk.orbit(&[&merge[..], &["--matched", "delete"]].concat());
     assert_eq!(desk.wheel_rows(), "[]");
     let twice = "SELECT * FROM (VALUES (1, 1, 'x'), (1, 2, 'y')) AS v(id, price, shop)";
@@ -167,7 +233,8 @@ fn merge_does_what_its_clauses_say(desk: &Desk) {
         "SELECT 1 AS id, 5 AS price, 'a' AS shop",
     ]);
     let merge = ["delta", "merge", "drop.prices", "--on", "t.id = s.id", "--from", twice];
-    desk.refused(&[&merge[..], &["--matched", "update"]].concat());
+    let (code, said) = desk.refused(&[&merge[..], &["--matched", "update"]].concat());
+    assert!(code == 4 && said.contains("several rows of the query meet one row"), "{said}");
     assert_eq!(desk.wheel_rows(), r#"[[1, 5, "a"]]"#);
 }
 
@@ -178,6 +245,10 @@ fn columns_are_added(desk: &Desk) {
     assert_eq!(desk.refused(&append).0, 4, "columns are not added unasked");
     desk.orbit(&[&append[..], &["--merge-schema"]].concat());
     desk.orbit(&["delta", "add-columns", "drop.prices", "weight double", "\"When\" date"]);
+    for (wrong, why) in [("note varchar", "already"), ("owner varchar not null", "is NULL in")] {
+        let (code, said) = desk.refused(&["delta", "add-columns", "drop.prices", wrong]);
+        assert!(code == 4 && said.contains(why), "{wrong}: {said}");
+    }
     let expected = r#"[[1, 10, "a", null, null, null], [2, 20, "a", null, null, null], [3, 30, "b", null, null, null], [4, 40, "c", "new", null, null]]"#;
     assert_eq!(desk.wheel_rows(), expected);
     let sql = "SELECT count(\"When\") AS n, count(note) AS notes FROM drop.prices";
@@ -240,4 +311,10 @@ print('\\n'.join(sorted(f\"{r['_commit_version']} {r['_change_type']} {r['id']} 
     desk.orbit(&to_file);
     assert_eq!(desk.orbit(&["cat", "drop:told.csv"]).lines().count(), 4);
     assert_eq!(desk.refused(&to_file).0, 11);
+    desk.orbit(&["delta", "set", "drop.prices", "delta.enableChangeDataFeed=false"]);
+    desk.orbit(&["delta", "update", "drop.prices", "--where", "id = 1", "--assign", "price = 12"]);
+    for since in ["2", "5"] {
+        let (code, said) = desk.refused(&["delta", "changes", "drop.prices", "--since", since]);
+        assert!(code == 4 && said.contains("did not record its changes in version 5"), "{said}");
+    }
 }
