@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use orbit_aws::{Failure, KeptCredentials, SdkConfig, send};
 use orbit_core::{Context, Result};
-use orbit_file::repeat;
+use orbit_file::{Coalescing, repeat};
 
 use crate::config::S3Config;
 use crate::error;
@@ -38,6 +38,7 @@ pub(crate) struct Bucket {
     /// How long the store may be silent.
     pub(crate) silence_max: Duration,
     pub(crate) parallel_max: usize,
+    pub(crate) coalescing: Coalescing,
     /// Something answered, be it with a refusal.
     is_reached: AtomicBool,
     /// A request was answered as it should be.
@@ -63,6 +64,7 @@ impl Bucket {
             credentials,
             silence_max: config.response_timeout(),
             parallel_max: config.parallel_requests_max(),
+            coalescing: config.coalescing(),
             is_reached: AtomicBool::new(false),
             is_found: AtomicBool::new(false),
         }

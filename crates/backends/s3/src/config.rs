@@ -10,6 +10,7 @@ use orbit_core::{
     BackendConfig, Context, Datasource, Problem, ProxySettings, Result, Secret, Settings, Sources,
     TlsSettings,
 };
+use orbit_file::Coalescing;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -69,6 +70,10 @@ pub(crate) struct S3Config {
     response_timeout_ms: Option<NonZeroU64>,
     /// How many requests one operation sends at once.
     parallel_requests_max: Option<NonZeroUsize>,
+    /// Ranges of a file with at most this many bytes between them are read by one request: 1 MiB
+    /// by default, which costs less time than a request. With 0 only bytes that are wanted
+    /// travel, by more requests, where each byte is paid for.
+    read_gap_bytes_max: Option<u64>,
 }
 
 /// Who pays for requests.
@@ -144,6 +149,16 @@ impl S3Config {
 
     pub(crate) fn parallel_requests_max(&self) -> usize {
         self.parallel_requests_max.map_or(PARALLEL_REQUESTS_MAX, NonZeroUsize::get)
+    }
+
+    /// How ranges become requests.
+    pub(crate) fn coalescing(&self) -> Coalescing {
+        let default = Coalescing::default();
+        Coalescing {
+            gap_max_bytes: self.read_gap_bytes_max.unwrap_or(default.gap_max_bytes),
+            parallel_max: self.parallel_requests_max(),
+            ..default
+        }
     }
 
     fn check_bucket(&self, settings: &Settings) -> Option<Problem> {

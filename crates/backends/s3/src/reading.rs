@@ -18,8 +18,8 @@ use orbit_core::{
     Read, ReadBody, ReadRanges, Result,
 };
 use orbit_file::{
-    Coalescing, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
-    in_key_order, pages, read_ahead, require_within, resuming_body, wants_size, whole,
+    ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes, in_key_order, pages,
+    read_ahead, require_within, resuming_body, wants_size, whole,
 };
 use percent_encoding::percent_decode_str;
 
@@ -273,8 +273,7 @@ impl Bucket {
         }
         // What the first answer tells of the file: the others must be of the same content.
         let first: Arc<OnceLock<FileInfo>> = Arc::default();
-        let how = Coalescing { parallel_max: self.parallel_max, ..Coalescing::default() };
-        let fetched = fetch_ranges(&ranges, &how, |range| {
+        let fetched = fetch_ranges(&ranges, &self.coalescing, |range| {
             let (bucket, cx, first) = (Arc::clone(self), cx.clone(), Arc::clone(&first));
             let request = Read { key: key.clone(), range: None, if_match: if_match.clone() };
             async move {

@@ -7,7 +7,7 @@ use aws_smithy_checksums::ChecksumAlgorithm;
 use aws_smithy_types::base64;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use orbit_core::{ByteRange, Error, ErrorKind, Read, Reporter, Tally};
+use orbit_core::{ByteRange, Error, ErrorKind, Read, ReadRanges, Reporter, Tally};
 use orbit_testkit::servers::{HttpAnswer, HttpServer, ServerError};
 
 use crate::Outcome;
@@ -42,7 +42,7 @@ async fn store(body: &Bytes, checksum: String) -> Result<(Store, HttpServer), Se
 
 /// The ranges that were asked for, in order.
 fn asked(server: &HttpServer) -> Vec<String> {
-    let ranges = server.seen().into_iter().skip(1);
+    let ranges = server.seen().into_iter();
     let mut ranges: Vec<_> = ranges
         .map(|request| request.header("range").unwrap_or("whole").replace("bytes=", ""))
         .collect();
@@ -95,6 +95,24 @@ pub(crate) async fn a_long_range_comes_in_pieces(_: Arc<World>) -> Outcome {
     let (tiny, server) = store(&body.slice(..9), String::new()).await?;
     assert_eq!(read(&tiny, 1..u64::MAX).await.unwrap(), body.slice(1..9));
     assert_eq!(asked(&server).len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn what_lies_between_ranges_is_read_or_not(_: Arc<World>) -> Outcome {
+    let body = pattern(3 * MEBIBYTE);
+    let content = body.clone();
+    let server = HttpServer::start(move |request| ranged(request, &content)).await?;
+    let ranges = [0..10, 110..120, 2 * MEBIBYTE as u64..2 * MEBIBYTE as u64 + 9];
+    for (gap, expected) in [(None, 2), (Some("100"), 2), (Some("99"), 3), (Some("0"), 3)] {
+        let more: Vec<_> = gap.map(|gap| ("read_gap_bytes_max", gap)).into_iter().collect();
+        let store = Store::connect(of_endpoint(&server.endpoint(), &more)).await.unwrap();
+        let before = server.seen().len();
+        let request = ReadRanges { key: "k".to_owned(), ranges: ranges.to_vec(), if_match: None };
+        let read = store.files().read_ranges(&cx(), request).await.unwrap();
+        let wanted = ranges.clone().map(|r| body.slice(r.start as usize..r.end as usize));
+        assert_eq!(read, wanted);
+        assert_eq!(server.seen().len() - before, expected, "{gap:?}");
+    }
     Ok(())
 }
 

@@ -98,6 +98,7 @@ fn main() -> ExitCode {
         long:
             a_long_file_comes_in_pieces_and_is_checked,
             a_long_range_comes_in_pieces,
+            what_lies_between_ranges_is_read_or_not,
             a_long_file_that_changes_is_a_conflict;
         refusals:
             nobody_listens,
