@@ -327,6 +327,15 @@ impl Bucket {
             (Err(failure), Some(range)) if error::is_range(&failure) => {
                 self.open_nothing(cx, key, range, if_match).await
             }
+            // Stores exist that fail where the suffix is longer than the file.
+            (Err(failure), Some(range @ ByteRange::Suffix(_)))
+                if failure.error.kind() == ErrorKind::Unavailable =>
+            {
+                let info = self.stat(cx, key).await?;
+                unchanged(&info, if_match)?;
+                let range = ByteRange::Bounded(clip_range(Some(range), info.size_bytes)?);
+                Box::pin(self.open(cx, key, Some(range), info.etag.as_deref())).await
+            }
             (Err(failure), _) => Err(error::of_key(failure, key)),
         }
     }

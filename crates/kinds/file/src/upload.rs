@@ -24,6 +24,9 @@ const PART_ATTEMPTS_MAX: u32 = 5;
 /// How long beginning an upload, or removing an unfinished one, may take when its caller has left.
 const DETACHED_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long parts that are under way may go on when their upload has failed.
+const PARTS_END_WAIT: Duration = Duration::from_secs(2);
+
 /// Each time so many parts have been sent, the parts become twice as large.
 const PARTS_OF_ONE_SIZE: u32 = 1000;
 
@@ -197,35 +200,44 @@ async fn send_parts<S: PartStore>(
     // A part is read from the body before there is room for it, so that one waits ready.
     let mut ready: Option<Bytes> = None;
     let mut number = 0;
-    loop {
-        let room = under_way.len() < how.parallel_max
-            && (under_way.is_empty() || bytes_under_way < how.under_way_bytes_max);
-        if room && let Some(bytes) = ready.take() {
-            bytes_under_way += bytes.len();
-            under_way.push_back(send_part(cx, store, upload, number, bytes));
-            number += 1;
-            continue;
-        }
-        if body_ended && under_way.is_empty() && ready.is_none() {
-            return Ok(answers);
-        }
-        tokio::select! {
-            part = next(cx, &mut parts), if ready.is_none() && !body_ended => {
-                ready = part?;
-                body_ended = ready.is_none();
+    let sent = async {
+        loop {
+            let room = under_way.len() < how.parallel_max
+                && (under_way.is_empty() || bytes_under_way < how.under_way_bytes_max);
+            if room && let Some(bytes) = ready.take() {
+                bytes_under_way += bytes.len();
+                under_way.push_back(send_part(cx, store, upload, number, bytes));
+                number += 1;
+                continue;
             }
-            Some(sent) = under_way.next(), if !under_way.is_empty() => {
-                let (length, answer) = sent?;
-                bytes_under_way -= length;
-                cx.report(Event::BytesWritten(length as u64));
-                answers.push(answer);
+            if body_ended && under_way.is_empty() && ready.is_none() {
+                return Ok(answers);
             }
-        }
-        if number >= how.parts_max && ready.is_some() {
-            let message = "the file is larger than its parts can be";
-            return Err(Error::new(ErrorKind::ResourceExhausted, message));
+            tokio::select! {
+                part = next(cx, &mut parts), if ready.is_none() && !body_ended => {
+                    ready = part?;
+                    body_ended = ready.is_none();
+                }
+                Some(sent) = under_way.next(), if !under_way.is_empty() => {
+                    let (length, answer) = sent?;
+                    bytes_under_way -= length;
+                    cx.report(Event::BytesWritten(length as u64));
+                    answers.push(answer);
+                }
+            }
+            if number >= how.parts_max && ready.is_some() {
+                let message = "the file is larger than its parts can be";
+                return Err(Error::new(ErrorKind::ResourceExhausted, message));
+            }
         }
     }
+    .await;
+    if sent.is_err() {
+        // A part that comes in after its upload was aborted may stay at the store.
+        let ended = under_way.for_each(|_| async {});
+        tokio::time::timeout(PARTS_END_WAIT, ended).await.ok();
+    }
+    sent
 }
 
 async fn send_part<S: PartStore>(
