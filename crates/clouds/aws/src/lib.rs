@@ -17,7 +17,7 @@ mod proxy;
 mod send;
 mod trust;
 
-pub use access::{AwsAccess, check_endpoint};
+pub use access::{AwsAccess, check_endpoint, check_secret_endpoint};
 pub use aws_config::SdkConfig;
 pub use call::{Call, element, moment};
 pub use failure::Failure;
