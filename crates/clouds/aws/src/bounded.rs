@@ -14,8 +14,13 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Has the body of an answer end in an error where it is longer than any that is read whole.
 pub fn bound(answer: &mut HttpResponse) {
-    let body = Limited::new(answer.take_body(), ANSWER_BYTES_MAX);
-    *answer.body_mut() = SdkBody::from_body_1_x(body);
+    let body = limited(answer.take_body());
+    *answer.body_mut() = body;
+}
+
+/// The body, which ends in an error where it is longer than any that is read whole.
+pub(crate) fn limited(body: SdkBody) -> SdkBody {
+    SdkBody::from_body_1_x(Limited::new(body, ANSWER_BYTES_MAX))
 }
 
 /// The same client, of whose answers each is bounded: for services whose answers are all read

@@ -213,9 +213,6 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
         _ if causes.starts_with("failed to construct request") => {
             return Error::new(ErrorKind::QueryInvalid, "the request cannot be sent");
         }
-        _ if causes.starts_with("response error") => {
-            return senseless();
-        }
         _ => unavailable("the connection to the service broke"),
     }
     .with_retry(AGAIN)

@@ -52,6 +52,30 @@ pub(crate) async fn what_gives_out_credentials_is_bounded(_: Arc<World>) -> Outc
     Ok(())
 }
 
+/// What breaks off may hold any key: only what cannot be parsed is asked for in an encoding,
+/// which stores exist that do not know.
+pub(crate) async fn a_listing_that_breaks_off_is_asked_for_again_as_it_was(
+    _: Arc<World>,
+) -> Outcome {
+    let page =
+        EMPTY.replace("</List", "<Contents><Key>a+b%20</Key><Size>1</Size></Contents></List");
+    let (asked, whole) = (AtomicU32::new(0), page.clone());
+    let server = HttpServer::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => HttpAnswer::new(200, whole.clone()).cut_at(40),
+        _ => HttpAnswer::new(200, whole.clone()),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    assert_eq!(store.list("").await.unwrap(), ["a+b%20"]);
+    assert!(server.seen().iter().all(|request| request.parameter("encoding-type").is_none()));
+    let broken = HttpServer::start(move |_| HttpAnswer::new(200, page.clone()).cut_at(40)).await?;
+    let store = Store::connect(of_endpoint(&broken.endpoint(), &[])).await.unwrap();
+    let error = store.0.ping(&cx()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_snapshot!(error, @"the connection to the service broke (bucket: bucket)");
+    Ok(())
+}
+
 /// The token that follows the one that was sent: three of them, of which the last two alternate.
 pub(crate) async fn a_listing_in_a_longer_circle_ends(_: Arc<World>) -> Outcome {
     let server = HttpServer::start(|request| {

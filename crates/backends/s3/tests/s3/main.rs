@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         answers:
             what_is_read_whole_is_bounded_and_a_file_is_not,
             what_gives_out_credentials_is_bounded,
+            a_listing_that_breaks_off_is_asked_for_again_as_it_was,
             a_listing_in_a_longer_circle_ends,
             a_region_that_is_none_is_not_gone_to,
             a_stat_learns_the_region_from_another_answer;
