@@ -51,8 +51,8 @@ impl Bucket {
             let (bucket, request, cx) = (Arc::clone(&self), Arc::clone(&request), page_cx.clone());
             async move {
                 let page = || bucket.page(&cx, &request, position.as_ref());
-                let (entries, next) = bucket.repeat(&cx, page).await?;
-                Ok((entries, next.map(Some)))
+                let answered = bucket.repeat(&cx, page).await;
+                answered.map(|(entries, next)| (entries, next.map(Some)))
             }
         })
     }
