@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use orbit_aws::{Failure, KeptCredentials, SdkConfig, send};
-use orbit_core::{Context, Result};
+use orbit_core::{Context, ErrorKind, Result};
 use orbit_file::{Coalescing, repeat};
 
 use crate::answers::BoundedAnswers;
@@ -100,15 +100,17 @@ impl Bucket {
         self.look(cx).await.map_err(|failure| self.error(failure))
     }
 
-    /// Finds out where the bucket lies, for what is not asked of the store itself.
+    /// Finds out where the bucket lies, for what is not asked of the store itself, or not twice.
     pub(crate) async fn locate(&self, cx: &Context) -> Result<()> {
         if self.is_found() {
             return Ok(());
         }
-        match self.look(cx).await {
-            // Who may read a file may not be allowed to list.
-            Err(failure) if !failure.is("AccessDenied") => Err(self.error(failure)),
-            _ => Ok(()),
+        let Err(failure) = self.look(cx).await else { return Ok(()) };
+        // Who may read or write a file may not be allowed to list.
+        let is_known = failure.error.kind() != ErrorKind::Unauthenticated;
+        match failure.status == Some(403) && is_known {
+            true => Ok(()),
+            false => Err(self.error(failure)),
         }
     }
 

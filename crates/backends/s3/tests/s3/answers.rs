@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use insta::assert_snapshot;
 use orbit_core::{Delete, ErrorKind, WriteEffect};
-use orbit_testkit::servers::{HttpAnswer, HttpServer};
+use orbit_testkit::servers::{HttpAnswer, HttpRequest, HttpServer};
 
 use crate::Outcome;
-use crate::world::{Store, World, cx, of_endpoint, refused};
+use crate::world::{Store, World, cx, of_endpoint, pattern, refused};
 
 const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+const ELSEWHERE: &str =
+    "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region></Error>";
 
 /// More than is read of an answer that is no file.
 const LENGTH: usize = 17 << 20;
@@ -129,10 +132,7 @@ pub(crate) async fn a_stat_learns_the_region_from_another_answer(_: Arc<World>) 
             ("HEAD", true) => HttpAnswer::new(200, "x").with("etag", "\"1\""),
             ("HEAD", false) => HttpAnswer::new(400, ""),
             (_, true) => HttpAnswer::new(200, EMPTY),
-            (_, false) => HttpAnswer::new(
-                400,
-                "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region></Error>",
-            ),
+            (_, false) => HttpAnswer::new(400, ELSEWHERE),
         }
     });
     let server = server.await?;
@@ -140,5 +140,24 @@ pub(crate) async fn a_stat_learns_the_region_from_another_answer(_: Arc<World>) 
     assert_eq!(store.stat("file").await.unwrap().size_bytes, 1);
     let methods: Vec<_> = server.seen().into_iter().map(|request| request.method).collect();
     assert_eq!(methods, ["HEAD", "GET", "GET", "HEAD"]);
+    Ok(())
+}
+
+/// A store may refuse a long body before it has come whole, and then its answer is lost.
+pub(crate) async fn no_long_body_is_sent_to_a_region_that_was_guessed(_: Arc<World>) -> Outcome {
+    let is_there = |request: &HttpRequest| {
+        request.header("authorization").is_some_and(|signed| signed.contains("/eu-west-3/s3/"))
+    };
+    let server = HttpServer::start(move |request| match request.method.as_str() {
+        _ if !is_there(request) => HttpAnswer::new(400, ELSEWHERE),
+        "GET" => HttpAnswer::new(200, EMPTY),
+        _ => HttpAnswer::new(200, "").with("etag", "\"1\""),
+    });
+    let server = server.await?;
+    let store = Store::connect(of_endpoint(&server.endpoint(), &[])).await.unwrap();
+    store.put("file", pattern(100 << 10)).await.unwrap();
+    let puts: Vec<_> = server.seen().into_iter().filter(|r| r.method == "PUT").collect();
+    assert_eq!(puts.len(), 1);
+    assert!(is_there(&puts[0]));
     Ok(())
 }

@@ -69,7 +69,8 @@ fn main() -> ExitCode {
             a_listing_that_breaks_off_is_asked_for_again_as_it_was,
             a_listing_in_a_longer_circle_ends,
             a_region_that_is_none_is_not_gone_to,
-            a_stat_learns_the_region_from_another_answer;
+            a_stat_learns_the_region_from_another_answer,
+            no_long_body_is_sent_to_a_region_that_was_guessed;
         chain:
             variables_are_found,
             settings_come_before_profiles_and_profiles_before_variables,
