@@ -6,10 +6,9 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use orbit_aws::{AwsAccess, Call, Failure, SdkConfig, check_endpoint, element, moment};
+use orbit_aws::{AwsAccess, Call, Failure, SdkConfig, check_secret_endpoint, element, moment};
 use orbit_core::{
     Context, Error, ErrorKind, Problem, ProxySettings, Result, Secret, Settings, TlsSettings,
-    keeps_secrets,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -101,27 +100,7 @@ impl IamConfig {
             refuse(text.as_ref().is_some_and(String::is_empty), key, "the text is empty");
         }
         if let Some(url) = &self.endpoint_url {
-            problems.extend(check_endpoint(settings, "endpoint_url", url));
-        }
-        problems.extend(self.check_secrecy(settings));
-        problems
-    }
-
-    /// What is wrong with the addresses of services that would give out passwords and keys in
-    /// the open.
-    fn check_secrecy(&self, settings: &Settings) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for (key, url) in
-            [("endpoint_url", &self.endpoint_url), ("sts_endpoint_url", &self.sts_endpoint_url)]
-        {
-            // What is no address at all has been told already.
-            if let Some(url) = url
-                && check_endpoint(settings, key, url).is_none()
-                && !keeps_secrets(url)
-            {
-                let message = "by http passwords and keys are given out on this machine alone";
-                problems.push(settings.problem(key, message).with_hint("use https"));
-            }
+            problems.extend(check_secret_endpoint(settings, "endpoint_url", url));
         }
         problems
     }

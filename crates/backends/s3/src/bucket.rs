@@ -11,9 +11,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use orbit_aws::{Failure, KeptCredentials, SdkConfig, send};
-use orbit_core::{Context, Result};
+use orbit_core::{Context, ErrorKind, Result};
 use orbit_file::{Coalescing, repeat};
 
+use crate::answers::BoundedAnswers;
 use crate::config::S3Config;
 use crate::error;
 use crate::headers::ExtraHeaders;
@@ -52,7 +53,8 @@ impl Bucket {
             .identity_cache(credentials.clone())
             .force_path_style(config.uses_path_style())
             .disable_s3_express_session_auth(true)
-            .interceptor(ExtraHeaders::of(config));
+            .interceptor(ExtraHeaders::of(config))
+            .interceptor(BoundedAnswers);
         if let Some(url) = &config.endpoint_url {
             client = client.endpoint_url(url);
         }
@@ -75,6 +77,11 @@ impl Bucket {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The region where the bucket is taken to lie.
+    pub(crate) fn region(&self) -> Option<String> {
+        region_of(&self.client())
+    }
+
     /// Whether the bucket is known to be there, and to be asked for where it lies.
     pub(crate) fn is_found(&self) -> bool {
         self.is_found.load(Ordering::Relaxed)
@@ -93,15 +100,17 @@ impl Bucket {
         self.look(cx).await.map_err(|failure| self.error(failure))
     }
 
-    /// Finds out where the bucket lies, for what is not asked of the store itself.
+    /// Finds out where the bucket lies, for what is not asked of the store itself, or not twice.
     pub(crate) async fn locate(&self, cx: &Context) -> Result<()> {
         if self.is_found() {
             return Ok(());
         }
-        match self.look(cx).await {
-            // Who may read a file may not be allowed to list.
-            Err(failure) if !failure.is("AccessDenied") => Err(self.error(failure)),
-            _ => Ok(()),
+        let Err(failure) = self.look(cx).await else { return Ok(()) };
+        // Who may read or write a file may not be allowed to list.
+        let is_known = failure.error.kind() != ErrorKind::Unauthenticated;
+        match failure.status == Some(403) && is_known {
+            true => Ok(()),
+            false => Err(self.error(failure)),
         }
     }
 
@@ -176,27 +185,33 @@ impl Bucket {
         repeat(cx, ATTEMPTS_MAX, once).await?
     }
 
-    /// The client of the region that the store names in place of that of `asked`.
+    /// The client of the region that the store names in place of that of `asked`, or that another
+    /// request has learnt meanwhile: not every answer has room for a region.
     fn moved(&self, asked: &Client, failure: &Failure) -> Option<Client> {
-        let region = failure.region.as_deref().filter(|_| error::is_elsewhere(failure))?;
-        let region_of = |client: &Client| client.config().region().map(ToString::to_string);
-        if region_of(asked).as_deref() == Some(region) {
+        if !error::is_elsewhere(failure) {
             return None;
         }
+        let asked = region_of(asked);
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have learnt it meanwhile.
-        if region_of(&client).as_deref() != Some(region) {
+        let named = failure.region.as_ref().filter(|region| asked.as_ref() != Some(*region));
+        if let Some(region) = named
+            && region_of(&client).as_ref() != Some(region)
+        {
             tracing::debug!(bucket = self.name, region, "the bucket lies in another region");
-            let config = client.config().to_builder().region(Region::new(region.to_owned()));
+            let config = client.config().to_builder().region(Region::new(region.clone()));
             *client = Client::from_conf(config.build());
         }
-        Some(client.clone())
+        (region_of(&client) != asked).then(|| client.clone())
     }
 
     /// The failure of an operation on the bucket.
     pub(crate) fn error(&self, failure: Failure) -> orbit_core::Error {
         error::of(of_bucket(failure)).with_context("bucket", &self.name)
     }
+}
+
+fn region_of(client: &Client) -> Option<String> {
+    client.config().region().map(ToString::to_string)
 }
 
 /// What is missed by a request for no file in particular is the bucket.

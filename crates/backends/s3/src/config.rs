@@ -32,7 +32,7 @@ pub(crate) struct S3Config {
     /// Where the store is, if it is not Amazon's own.
     pub(crate) endpoint_url: Option<String>,
     /// Whether the bucket stands in the path of a URL and not in its host; yes by default with
-    /// an `endpoint_url`.
+    /// an `endpoint_url`. An access point always stands in the host.
     path_style: Option<bool>,
     /// The id of an access key.
     access_key: Option<Secret>,
@@ -132,7 +132,11 @@ impl S3Config {
     }
 
     pub(crate) fn uses_path_style(&self) -> bool {
-        self.path_style.unwrap_or(self.endpoint_url.is_some())
+        self.path_style.unwrap_or(self.endpoint_url.is_some() && !self.is_access_point())
+    }
+
+    fn is_access_point(&self) -> bool {
+        self.bucket_name.starts_with("arn:")
     }
 
     pub(crate) fn is_anonymous(&self) -> bool {
@@ -173,12 +177,17 @@ impl S3Config {
         if name.ends_with(".mrap") {
             return problem("access points of several regions are not supported");
         }
-        let is_arn = name.starts_with("arn:");
-        if !is_arn && name.contains(|c: char| c == '/' || c.is_whitespace()) {
+        if !self.is_access_point() && name.contains(|c: char| c == '/' || c.is_whitespace()) {
             let problem = problem("a bucket's name has no slash and no space")?;
             return Some(problem.with_hint("put a folder into `prefix`, and leave out `s3://`"));
         }
         None
+    }
+
+    fn check_path_style(&self, settings: &Settings) -> Option<Problem> {
+        let is_wrong = self.is_access_point() && self.path_style == Some(true);
+        let message = "an access point stands in the host of a URL, not in its path";
+        is_wrong.then(|| settings.problem("path_style", message).with_hint("leave it out"))
     }
 
     fn check_encryption(&self, settings: &Settings) -> Vec<Problem> {
@@ -210,6 +219,7 @@ impl BackendConfig for S3Config {
         if let Some(url) = &self.endpoint_url {
             problems.extend(check_endpoint(settings, "endpoint_url", url));
         }
+        problems.extend(self.check_path_style(settings));
         problems.extend(self.access().validate(settings));
         problems.extend(self.check_encryption(settings));
         problems

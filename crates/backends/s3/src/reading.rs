@@ -18,21 +18,14 @@ use orbit_core::{
     Read, ReadBody, ReadRanges, Result,
 };
 use orbit_file::{
-    ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes, in_key_order, pages,
-    read_ahead, require_within, resuming_body, wants_size, whole,
+    PageToken, ReadAhead, Resume, checked_body, clip_range, fetch_ranges, first_bytes,
+    in_key_order, pages, read_ahead, require_within, resuming_body, wants_size, whole,
 };
 use percent_encoding::percent_decode_str;
 
 use crate::bucket::{ATTEMPTS_MAX, Bucket};
 use crate::checksum::Checksum;
 use crate::error;
-
-/// Where a listing goes on.
-#[derive(Debug, Clone)]
-enum Position {
-    Start,
-    After(String),
-}
 
 /// The beginning of an answer with bytes.
 struct Opened {
@@ -54,11 +47,12 @@ struct Content {
 impl Bucket {
     pub(crate) fn list(self: Arc<Self>, cx: &Context, request: ListFiles) -> FileStream {
         let (request, page_cx) = (Arc::new(request), cx.clone());
-        pages(cx, Position::Start, move |position| {
+        pages(cx, None::<PageToken>, move |position| {
             let (bucket, request, cx) = (Arc::clone(&self), Arc::clone(&request), page_cx.clone());
             async move {
-                let page = || bucket.page(&cx, &request, &position);
-                bucket.repeat(&cx, page).await
+                let page = || bucket.page(&cx, &request, position.as_ref());
+                let answered = bucket.repeat(&cx, page).await;
+                answered.map(|(entries, next)| (entries, next.map(Some)))
             }
         })
     }
@@ -67,8 +61,8 @@ impl Bucket {
         &self,
         cx: &Context,
         request: &ListFiles,
-        position: &Position,
-    ) -> Result<(Vec<FileEntry>, Option<Position>)> {
+        position: Option<&PageToken>,
+    ) -> Result<(Vec<FileEntry>, Option<PageToken>)> {
         let plain = self.answer(cx, request, position, None).await;
         let (answer, is_encoded) = match plain {
             // Keys may hold what XML cannot. Stores exist that say that they encode them and do
@@ -80,18 +74,16 @@ impl Bucket {
         };
         let answer = answer.map_err(|failure| self.error(failure))?;
         let next = match (answer.is_truncated(), answer.next_continuation_token()) {
-            (Some(true), Some(token)) => Some(Position::After(token.to_owned())),
+            (Some(true), Some(token)) => {
+                let next = PageToken::after(position, token.to_owned());
+                Some(next.ok_or_else(|| self.senseless("the store's listing goes in a circle"))?)
+            }
             (Some(true), None) => {
                 let message = "the store says that the listing goes on, but not where";
                 return Err(self.senseless(message));
             }
             _ => None,
         };
-        if let (Some(Position::After(next)), Position::After(this)) = (&next, position)
-            && next == this
-        {
-            return Err(self.senseless("the store's listing goes in a circle"));
-        }
         Ok((self.entries(&answer, &request.prefix, is_encoded)?, next))
     }
 
@@ -99,7 +91,7 @@ impl Bucket {
         &self,
         cx: &Context,
         request: &ListFiles,
-        position: &Position,
+        position: Option<&PageToken>,
         encoding: Option<EncodingType>,
     ) -> Result<ListObjectsV2Output, Failure> {
         let ListFiles { prefix, delimited, start_after } = request;
@@ -108,8 +100,8 @@ impl Bucket {
             let list = list.set_delimiter(delimited.then(|| "/".to_owned()));
             let list = list.set_encoding_type(encoding.clone());
             match position {
-                Position::Start => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
-                Position::After(token) => list.continuation_token(token),
+                None => list.set_start_after(start_after.as_ref().map(|k| self.full(k))),
+                Some(token) => list.continuation_token(token.text()),
             }
             .send()
         };
@@ -153,10 +145,16 @@ impl Bucket {
     pub(crate) async fn stat(&self, cx: &Context, key: &str) -> Result<FileInfo> {
         let head =
             |client: Client| client.head_object().bucket(&self.name).key(self.full(key)).send();
-        let answer = match self.send(cx, 0, head).await {
-            Ok(answer) => answer,
-            Err(failure) => return Err(error::of_key(self.told(cx, failure).await, key)),
-        };
+        let mut sent = self.send(cx, 0, head).await;
+        if sent.as_ref().is_err_and(|failure| self.is_doubtful(failure)) {
+            let region = self.region();
+            match self.look(cx).await {
+                Err(reason) if !reason.is("AccessDenied") => sent = Err(reason),
+                _ if self.region() != region => sent = Box::pin(self.send(cx, 0, head)).await,
+                _ => {}
+            }
+        }
+        let answer = sent.map_err(|failure| error::of_key(failure, key))?;
         Ok(FileInfo {
             key: key.to_owned(),
             size_bytes: size_of(answer.content_length(), key)?,
@@ -166,8 +164,9 @@ impl Bucket {
         })
     }
 
-    /// Why a request was refused whose answer has no body to say so in: another one is asked.
-    async fn told(&self, cx: &Context, failure: Failure) -> Failure {
+    /// Whether another request is to be asked why one was refused: the answer to it has no body
+    /// to say so in, nor to say where the bucket lies.
+    fn is_doubtful(&self, failure: &Failure) -> bool {
         let has_reason = failure.code.as_deref().is_some_and(|code| code != "NotFound");
         // Of a bucket that was never found, not the file may be missing but the bucket itself.
         let is_doubtful = match failure.status {
@@ -175,13 +174,7 @@ impl Bucket {
             Some(403 | 404) => !self.is_found(),
             _ => false,
         };
-        if has_reason || !is_doubtful {
-            return failure;
-        }
-        match self.look(cx).await {
-            Err(reason) if !reason.is("AccessDenied") => reason,
-            _ => failure,
-        }
+        is_doubtful && !has_reason
     }
 
     pub(crate) async fn read(self: Arc<Self>, cx: &Context, request: Read) -> Result<ReadBody> {

@@ -21,6 +21,11 @@ use crate::error;
 /// How many keys one request deletes at most.
 const DELETE_KEYS_MAX: usize = 1000;
 
+/// The most that is sent to a bucket that was not found yet. A store may refuse a longer body
+/// before it has come whole and close the connection, and then its answer, which names the
+/// bucket's region, may be lost; one of this size has left before.
+const UNMET_BYTES_MAX: u64 = 64 << 10;
+
 /// The shortest and the longest time that the store lends a file for, in whole seconds.
 const LENT_MIN: Duration = Duration::from_secs(1);
 const LENT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -88,8 +93,13 @@ impl PartStore for Bucket {
             let put = put.set_if_match(if_match.clone()).set_if_none_match(if_none_match.clone());
             put.body(bytes.clone().into()).send()
         };
-        let put =
-            || async { self.send(cx, length, put).await.map_err(|e| refused(e, key, condition)) };
+        let put = || async {
+            if length > UNMET_BYTES_MAX {
+                let met = self.locate(cx).await;
+                met.map_err(|error| error.with_write_effect(WriteEffect::None))?;
+            }
+            self.send(cx, length, put).await.map_err(|e| refused(e, key, condition))
+        };
         let answer = Box::pin(repeat_if_nothing_was_written(cx, put)).await?;
         Ok(self.written(cx, key, length, answer.e_tag).await)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orbit_core::{Problem, ProxySettings, Secret, Settings, TlsSettings};
+use orbit_core::{Problem, ProxySettings, Secret, Settings, TlsSettings, keeps_secrets};
 use url::Url;
 
 /// Who to be and where. With nothing said, the usual chain decides: variables, profiles, web
@@ -92,7 +92,7 @@ impl AwsAccess {
             "must be small letters, digits and `-`, such as `eu-central-1`",
         );
         if let Some(url) = &self.sts_endpoint_url {
-            problems.extend(check_endpoint(settings, "sts_endpoint_url", url));
+            problems.extend(check_secret_endpoint(settings, "sts_endpoint_url", url));
         }
         if let Some(proxy) = &self.proxy {
             problems.extend(proxy.validate("proxy", settings));
@@ -101,9 +101,18 @@ impl AwsAccess {
     }
 }
 
-fn is_region(text: &str) -> bool {
+/// Whether it can be a region: it becomes a part of a host's name.
+pub(crate) fn is_region(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty() && text.chars().all(fits)
+    (1..=63).contains(&text.len()) && !text.starts_with('-') && text.chars().all(fits)
+}
+
+/// What is wrong with the URL of a service that gives out keys: nobody else may read them.
+pub fn check_secret_endpoint(settings: &Settings, key: &str, text: &str) -> Option<Problem> {
+    check_endpoint(settings, key, text).or_else(|| {
+        let message = "by http keys and passwords are given out on this machine alone";
+        (!keeps_secrets(text)).then(|| settings.problem(key, message).with_hint("use https"))
+    })
 }
 
 /// What is wrong with the URL of a service.

@@ -8,7 +8,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use http_body_util::LengthLimitError;
 use orbit_core::{Error, ErrorKind, Retry};
+
+use crate::access::is_region;
+use crate::bounded::ANSWER_BYTES_MAX;
 
 /// A request that failed: the facts, and the error for whoever needs no more than that.
 #[derive(Debug, Clone)]
@@ -132,6 +136,7 @@ fn never_left(error: &(dyn StdError + 'static)) -> bool {
 fn of_transport(error: &(dyn StdError + 'static)) -> Error {
     let causes = causes(error);
     let told = match find::<CredentialsError>(error) {
+        _ if find::<LengthLimitError>(error).is_some() => too_long(),
         Some(found) => of_credentials(found),
         None => of_connection(error, &causes.0),
     };
@@ -207,9 +212,6 @@ fn of_connection(error: &(dyn StdError + 'static), causes: &str) -> Error {
         }
         _ if causes.starts_with("failed to construct request") => {
             return Error::new(ErrorKind::QueryInvalid, "the request cannot be sent");
-        }
-        _ if causes.starts_with("response error") => {
-            return senseless();
         }
         _ => unavailable("the connection to the service broke"),
     }
@@ -287,17 +289,26 @@ fn senseless() -> Error {
         .with_hint("see whether `endpoint_url` is that of the service")
 }
 
+fn too_long() -> Error {
+    let message = format!("the service's answer has more than {ANSWER_BYTES_MAX} bytes");
+    Error::new(ErrorKind::ResourceExhausted, message)
+        .with_hint("see whether `endpoint_url` is that of the service")
+}
+
 fn request_id(answer: &HttpResponse) -> Option<String> {
     let headers = answer.headers();
     headers.get("x-amz-request-id").or_else(|| headers.get("x-amzn-requestid")).map(str::to_owned)
 }
 
-/// In a header, or in the body of an answer that complains about the signature's region.
+/// In a header, or in the body of an answer that complains about the signature's region. What
+/// cannot be one is none: no request could be sent there.
 fn region(answer: &HttpResponse) -> Option<String> {
-    if let Some(region) = answer.headers().get("x-amz-bucket-region") {
-        return Some(region.to_owned());
-    }
-    let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
-    let rest = body.split_once("<Region>")?.1;
-    Some(rest.split_once("</Region>")?.0.to_owned())
+    let region = match answer.headers().get("x-amz-bucket-region") {
+        Some(region) => region,
+        None => {
+            let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
+            body.split_once("<Region>")?.1.split_once("</Region>")?.0
+        }
+    };
+    is_region(region).then(|| region.to_owned())
 }

@@ -9,6 +9,7 @@
 //! reads; nothing else here does.
 
 mod access;
+mod bounded;
 mod call;
 mod failure;
 mod kept;
@@ -17,8 +18,9 @@ mod proxy;
 mod send;
 mod trust;
 
-pub use access::{AwsAccess, check_endpoint};
+pub use access::{AwsAccess, check_endpoint, check_secret_endpoint};
 pub use aws_config::SdkConfig;
+pub use bounded::bound;
 pub use call::{Call, element, moment};
 pub use failure::Failure;
 pub use kept::KeptCredentials;

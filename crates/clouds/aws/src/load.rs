@@ -22,6 +22,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use orbit_core::{Context, Result};
 
+use crate::bounded::bounded;
 use crate::{AwsAccess, proxy, quiet, trust};
 
 /// Where requests go first when nobody says a region.
@@ -45,7 +46,12 @@ impl AwsAccess {
             None => Builder::new().tls_provider(provider).tls_context(tls).build_https(),
             Some(through) => proxy::client(through, provider, tls, self.connect_timeout)?,
         };
-        cx.run(async { Ok(Box::pin(quiet(self.config(http))).await) }).await
+        cx.run(async {
+            // Who gives out credentials answers briefly; of a client's own answers some are files.
+            let config = Box::pin(quiet(self.config(bounded(http.clone())))).await;
+            Ok(config.into_builder().http_client(http).build())
+        })
+        .await
     }
 
     async fn config(&self, http: SharedHttpClient) -> SdkConfig {

@@ -242,6 +242,20 @@ async fn a_file_that_changes_after_it_was_listed_is_refused() {
     assert!(error.to_string().contains("t.parquet"), "{error}");
 }
 
+/// The rows must be of the content whose end was read.
+#[tokio::test]
+async fn a_file_that_changes_after_its_end_was_read_is_refused() {
+    let bucket = bucket().await;
+    bucket.put("t.parquet", wide(|properties| properties));
+    bucket.keep_changing("t.parquet");
+    let table = TableOptions { path: "t.parquet".to_owned(), ..TableOptions::default() };
+    let setup = Setup::default().bucket("store", &bucket, "ann").table("store", "named", table);
+    let error = refusal(&setup.build(), "SELECT sum(price) FROM store.named").await;
+    assert_eq!((error.kind(), error.datasource()), (ErrorKind::Conflict, Some("store")), "{error}");
+    assert!(error.to_string().contains("t.parquet"), "{error}");
+    assert_eq!(asked(&bucket)[0], "262144");
+}
+
 #[tokio::test]
 async fn folders_that_cannot_match_are_not_read() {
     let bucket = bucket().await;

@@ -20,7 +20,7 @@ mod upload;
 pub use ahead::{ReadAhead, first_bytes, read_ahead};
 pub use body::{Resume, checked_body, parts, resuming_body, whole};
 pub use cleanups::Cleanups;
-pub use listing::{FoldByDelimiter, in_key_order, pages};
+pub use listing::{FoldByDelimiter, PageToken, in_key_order, pages};
 pub use ranges::{Coalescing, clip_range, coalesce, fetch_ranges, require_within, wants_size};
 pub use repeat::repeat;
 pub use upload::{PartSizes, PartStore, in_parts, upload};

@@ -51,6 +51,42 @@ fn key_of(entry: &FileEntry) -> &str {
     }
 }
 
+/// The token by which a listing goes on, and one of those before it: by comparing the two a
+/// listing that goes in a circle is seen within three times as many pages as it has.
+#[derive(Debug, Clone)]
+pub struct PageToken {
+    text: String,
+    /// One that was met before. It is replaced after one page, then after two, four and so on, so
+    /// that it comes to lie in the circle and stays for longer than one turn.
+    kept: String,
+    pages: u64,
+    pages_max: u64,
+}
+
+impl PageToken {
+    /// The token `text` that came with the page at `last`, the first page without one; none if
+    /// the listing goes in a circle.
+    pub fn after(last: Option<&Self>, text: String) -> Option<Self> {
+        let Some(last) = last else {
+            return Some(Self { kept: text.clone(), text, pages: 0, pages_max: 1 });
+        };
+        if last.kept == text {
+            return None;
+        }
+        let Self { kept, pages_max, .. } = last;
+        let pages = last.pages + 1;
+        Some(match pages < *pages_max {
+            true => Self { text, kept: kept.clone(), pages, pages_max: *pages_max },
+            false => Self { kept: text.clone(), text, pages: 0, pages_max: pages_max * 2 },
+        })
+    }
+
+    /// The token as it came.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// The pages of a listing as a stream.
 ///
 /// `next` answers the page at a position and the position after it, if there is one. Empty
@@ -112,6 +148,34 @@ mod tests {
 
     fn page(n: u32) -> Vec<FileEntry> {
         vec![FileEntry::File(file(&n.to_string()))]
+    }
+
+    #[test]
+    fn a_circle_of_tokens_is_seen_however_long_it_is() {
+        for (before, circle) in [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (5, 7), (100, 1000)] {
+            let (mut last, mut pages) = (None, 0_usize);
+            loop {
+                let place = if pages < before { pages } else { before + (pages - before) % circle };
+                let next = PageToken::after(last.as_ref(), place.to_string());
+                pages += 1;
+                let Some(next) = next else { break };
+                assert_eq!(next.text(), place.to_string());
+                assert!(
+                    pages <= 3 * (before + circle),
+                    "{before} pages, then {circle} in a circle"
+                );
+                last = Some(next);
+            }
+            assert!(pages > before + circle, "a token is called met that was not");
+        }
+    }
+
+    #[test]
+    fn tokens_that_differ_go_on() {
+        let next = |last: PageToken, page: u32| PageToken::after(Some(&last), page.to_string());
+        let first = PageToken::after(None, String::new()).unwrap();
+        let last = (0..10_000).try_fold(first, next).unwrap();
+        assert_eq!(last.text(), "9999");
     }
 
     #[tokio::test]

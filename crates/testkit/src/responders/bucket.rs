@@ -80,7 +80,7 @@ impl Bucket {
         self.change(key, |object| object.denied_to.push(access_key.to_owned()));
     }
 
-    /// Gives a file a new tag each time it is listed.
+    /// Gives a file a new tag each time it is listed or read.
     pub fn keep_changing(&self, key: &str) {
         self.change(key, |object| object.changes = true);
     }
@@ -153,14 +153,18 @@ impl State {
         HttpAnswer::new(200, body + "</ListBucketResult>").with("content-type", "application/xml")
     }
 
-    fn read(&self, request: &HttpRequest, key: &str) -> HttpAnswer {
-        let Some(object) = self.objects.get(key) else { return failure(404, "NoSuchKey") };
+    fn read(&mut self, request: &HttpRequest, key: &str) -> HttpAnswer {
+        let Some(object) = self.objects.get_mut(key) else { return failure(404, "NoSuchKey") };
         if object.denied_to.contains(&signer(request)) {
             return failure(403, "AccessDenied");
         }
         let tag = format!("\"{}\"", object.tag);
         if request.header("if-match").is_some_and(|wanted| wanted != tag) {
             return failure(412, "PreconditionFailed");
+        }
+        if object.changes {
+            self.tags += 1;
+            object.tag = self.tags;
         }
         let size = object.bytes.len();
         let answer = match request.header("range").and_then(|header| range_of(header, size)) {

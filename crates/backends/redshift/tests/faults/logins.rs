@@ -217,8 +217,8 @@ pub(crate) async fn a_silent_service_is_told(stage: &Arc<Stage>) -> Attempt {
 /// An answer is not read without an end, whatever it says.
 pub(crate) async fn a_vast_answer_is_refused(stage: &Arc<Stage>) -> Attempt {
     let login = format!("{{\"dbUser\": \"{}\", \"dbPassword\": \"x\"}}", stage.server.user());
-    let vast = format!("{login}{}", " ".repeat(2 << 20));
-    for (body, expected) in [(login, None), (vast, Some(ErrorKind::DataInvalid))] {
+    let vast = format!("{login}{}", " ".repeat(17 << 20));
+    for (body, expected) in [(login, None), (vast, Some(ErrorKind::ResourceExhausted))] {
         let service = HttpServer::start(move |_| HttpAnswer::new(200, body.clone())).await?;
         let endpoint = service.endpoint();
         let iam = [("workgroup", "wg"), ("endpoint_url", endpoint.as_str())];

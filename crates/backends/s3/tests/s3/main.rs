@@ -3,6 +3,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+mod answers;
 mod chain;
 mod child;
 mod credentials;
@@ -62,6 +63,14 @@ fn main() -> ExitCode {
     let runtime = Arc::new(Runtime::new().unwrap());
     let world = Arc::new(World::new(log));
     let trials = trials! { (&runtime, &world);
+        answers:
+            what_is_read_whole_is_bounded_and_a_file_is_not,
+            what_gives_out_credentials_is_bounded,
+            a_listing_that_breaks_off_is_asked_for_again_as_it_was,
+            a_listing_in_a_longer_circle_ends,
+            a_region_that_is_none_is_not_gone_to,
+            a_stat_learns_the_region_from_another_answer,
+            no_long_body_is_sent_to_a_region_that_was_guessed;
         chain:
             variables_are_found,
             settings_come_before_profiles_and_profiles_before_variables,

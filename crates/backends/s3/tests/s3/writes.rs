@@ -279,7 +279,6 @@ pub(crate) async fn a_copy_through_an_access_point_names_its_source(_: Arc<World
     let settings = map([
         ("bucket_name", text("arn:aws:s3:eu-central-1:123456789012:accesspoint/reader")),
         ("endpoint_url", text("http://store.invalid")),
-        ("path_style", text("false")),
         ("region", text("eu-central-1")),
         ("access_key", text("anybody")),
         ("secret_key", text("anything")),
