@@ -12,6 +12,7 @@ mod bounded;
 mod csv;
 mod csv_rows;
 mod find;
+mod footers;
 mod format;
 mod infer;
 mod json;

@@ -76,6 +76,9 @@ impl FileTable {
         let keys: Vec<_> = files.iter().map(|f| relative(&f.key)).collect();
         let columns = partition::infer(keys.iter().map(String::as_str), &types.partitions)?;
         let metas = files.iter().map(|f| LakeStore::meta(scope, f)).collect::<Result<Vec<_>>>()?;
+        if format.format == FileFormat::Parquet {
+            store.add_footers(&metas);
+        }
         let opening = Opening {
             lake,
             session,
