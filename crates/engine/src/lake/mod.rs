@@ -20,6 +20,7 @@ mod json_type;
 mod kept;
 mod list;
 mod merge;
+mod old_bounds;
 mod partition;
 mod scan;
 mod source;
