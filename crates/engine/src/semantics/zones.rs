@@ -6,45 +6,46 @@
 use arrow_schema::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
 /// Whether a zone is that of times without one.
 pub(super) fn is_utc(zone: &str) -> bool {
     matches!(zone, "UTC" | "+00:00" | "+00" | "Z" | "Etc/UTC")
 }
 
-/// The comparison with its moments in UTC, where they are compared with those of another zone,
-/// with times without a zone, with days or with texts.
-pub(super) fn in_one_zone(comparison: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let is_comparison = match &comparison {
-        Expr::BinaryExpr(binary) => binary.op.supports_propagation(),
-        other => matches!(other, Expr::Between(_) | Expr::InList(_)),
+/// The comparison or the difference with its moments in UTC, where they stand beside those of
+/// another zone, times without a zone, days, or texts that are compared.
+pub(super) fn in_one_zone(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let is_comparison = match &expr {
+        Expr::BinaryExpr(binary) if binary.op == Operator::Minus => false,
+        Expr::BinaryExpr(binary) if binary.op.supports_propagation() => true,
+        Expr::Between(_) | Expr::InList(_) => true,
+        _ => return Ok(Transformed::no(expr)),
     };
-    if !is_comparison {
-        return Ok(Transformed::no(comparison));
-    }
     let mut types: Vec<DataType> = Vec::new();
-    comparison.apply_children(|compared| {
-        types.extend(compared.get_type(schema));
+    expr.apply_children(|operand| {
+        types.extend(operand.get_type(schema));
         Ok(TreeNodeRecursion::Continue)
     })?;
     let Some((_, zone)) = types.iter().find_map(elsewhere) else {
-        return Ok(Transformed::no(comparison));
+        return Ok(Transformed::no(expr));
     };
     let is_other = |other: &DataType| match other {
         DataType::Timestamp(_, of_other) => of_other.as_deref() != Some(zone),
-        other => other.is_string() || matches!(other, DataType::Date32 | DataType::Date64),
+        DataType::Date32 | DataType::Date64 => true,
+        // What is taken from a moment is an interval.
+        text => is_comparison && text.is_string(),
     };
     if !types.iter().any(is_other) {
-        return Ok(Transformed::no(comparison));
+        return Ok(Transformed::no(expr));
     }
-    comparison.map_children(|compared| {
-        let data_type = compared.get_type(schema);
+    expr.map_children(|operand| {
+        let data_type = operand.get_type(schema);
         Ok(match data_type.as_ref().ok().and_then(elsewhere) {
             Some((unit, _)) => {
-                Transformed::yes(cast(compared, DataType::Timestamp(unit, Some("UTC".into()))))
+                Transformed::yes(cast(operand, DataType::Timestamp(unit, Some("UTC".into()))))
             }
-            None => Transformed::no(compared),
+            None => Transformed::no(operand),
         })
     })
 }

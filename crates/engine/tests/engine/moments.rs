@@ -41,6 +41,8 @@ async fn moments_of_other_zones_are_compared_as_moments() {
         ("ny IN (TIMESTAMPTZ '2024-07-01 16:00:00+00', utc)", "2"),
         ("ny NOT IN (TIMESTAMPTZ '2024-07-01 16:00:00+00')", "1"),
         ("ny >= DATE '2024-01-02'", "1"),
+        ("extract(epoch FROM TIMESTAMP '2024-01-01 18:00:00' - ny) = 3600", "1"),
+        ("extract(epoch FROM ny - tokyo) = 0", "2"),
     ] {
         let sql = format!("SELECT count(*) FROM t WHERE {condition}");
         assert_eq!(rows(&engine, &sql).await, count, "{condition}");
