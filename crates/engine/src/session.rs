@@ -75,7 +75,10 @@ pub(crate) fn session(
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .with_default_features();
     let builder = remote::with_rules(semantics::with_rules(builder));
-    Ok(ending::with_rules_that_end(rules::with_rules(builder, cx), cx).build())
+    let mut state = ending::with_rules_that_end(rules::with_rules(builder, cx), cx).build();
+    // Without it `now()` and `current_date` know no time.
+    state.mark_start_execution();
+    Ok(state)
 }
 
 /// Makes `table` known to `session` as `catalog.schema.name`.

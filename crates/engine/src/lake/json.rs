@@ -25,7 +25,7 @@ use super::bounded::{Bounded, ROW_BYTES_MAX};
 use super::json_type::{self, widened};
 use super::merge::{COLUMNS_MAX, too_many_columns};
 use super::text::{self, Text, invalid};
-use crate::error::to_datafusion;
+use crate::error::{of_file, to_datafusion};
 
 /// Text that is gathered before its values are looked at for the first time.
 const PARSED_BYTES_MIN: usize = 64 << 10;
@@ -232,9 +232,18 @@ impl FileOpener for JsonOpener {
     }
 }
 
-/// The error with the column that the rows before did not have.
+/// How the decoder says that it found an object or a list, or none.
+const OTHER_KIND: [&str; 4] =
+    ["expected string got {", "expected string got [", "expected { got ", "expected [ got "];
+
+/// The error with the column that the rows before did not have, or with what to do about values
+/// of two kinds.
 fn named(error: DataFusionError) -> DataFusionError {
     let said = error.to_string();
+    if OTHER_KIND.iter().any(|words| said.contains(words)) {
+        let hint = "no type holds objects or lists beside other values: write them as texts";
+        return to_datafusion(of_file(&error).with_hint(hint));
+    }
     let column = said.split_once("column '").and_then(|(_, rest)| {
         let (column, _) = rest.split_once("' missing from schema")?;
         Some(column.to_owned())

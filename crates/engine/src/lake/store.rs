@@ -24,6 +24,7 @@ use object_store::{
 use orbit_core::{Error, ErrorKind, FileInfo, FileStore, Result};
 use url::Url;
 
+use super::footers::Footers;
 use super::kept::Kept;
 use crate::Faults;
 use crate::error::{from_datafusion, inner, is_of_a_file, is_of_parquet};
@@ -66,6 +67,7 @@ pub(crate) struct LakeStore {
     /// The files that were read, until it is clear that they are several.
     read: Mutex<Vec<Path>>,
     kept: Mutex<Kept>,
+    footers: Mutex<Footers>,
 }
 
 impl LakeStore {
@@ -174,6 +176,11 @@ impl LakeStore {
         error
     }
 
+    /// Lets the footers of these Parquet files be looked at when they are read.
+    pub(crate) fn add_footers(&self, files: &[ObjectMeta]) {
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner).add(files);
+    }
+
     /// Keeps the end of a file that was read before its table was opened.
     pub(crate) fn keep_tail(&self, file: &ObjectMeta, tail: &Bytes) {
         // Without a tag nobody knows whether the content is still the same.
@@ -187,6 +194,24 @@ impl LakeStore {
     /// What `with` answers of the bytes that are kept.
     fn kept<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> T {
         with(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was read, unless it is the end of a Parquet file that its decoder does not survive.
+    fn checked(
+        &self,
+        store: &FileStore,
+        location: &Path,
+        ranges: &[Range<u64>],
+        read: Vec<Bytes>,
+    ) -> object_store::Result<Vec<Bytes>> {
+        let footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+        match footers.check(location, ranges, &read) {
+            Ok(()) => Ok(read),
+            Err(error) => {
+                let source = Box::new(error);
+                Err(self.noted(store, object_store::Error::Generic { store: "orbit", source }))
+            }
+        }
     }
 
     fn open(&self, location: &Path) -> object_store::Result<(FileStore, Path, Option<String>)> {
@@ -249,14 +274,14 @@ impl ObjectStore for LakeStore {
         // Without a tag nobody knows whether the content is still the same.
         let is_one_content = if_match.is_some();
         if is_one_content && let Some(kept) = self.kept(|kept| kept.get(location, ranges)) {
-            return Ok(kept);
+            return self.checked(&store, location, ranges, kept);
         }
         let got = store.get_ranges_if_match(&key, ranges, if_match).await;
         let read = got.map_err(|e| self.noted(&store, e))?;
         if is_one_content {
             self.kept(|kept| kept.put(location, ranges, &read));
         }
-        Ok(read)
+        self.checked(&store, location, ranges, read)
     }
 
     async fn put_opts(

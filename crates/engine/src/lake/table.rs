@@ -16,6 +16,7 @@ use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::file_format::FileFormat as DataFusionFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::{expr_applicable_for_cols, filter_partitioned_file};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
@@ -35,7 +36,7 @@ use super::find::{FoundTable, Lake, TableData};
 use super::format::infer_rows_max;
 use super::infer::{Known, Opening, SchemaCache};
 use super::json::Shape;
-
+use super::old_bounds;
 use super::partition::{self, PartitionColumns};
 use super::source::{LakeSource, Reading};
 use super::store::LakeStore;
@@ -76,6 +77,9 @@ impl FileTable {
         let keys: Vec<_> = files.iter().map(|f| relative(&f.key)).collect();
         let columns = partition::infer(keys.iter().map(String::as_str), &types.partitions)?;
         let metas = files.iter().map(|f| LakeStore::meta(scope, f)).collect::<Result<Vec<_>>>()?;
+        if format.format == FileFormat::Parquet {
+            store.add_footers(&metas);
+        }
         let opening = Opening {
             lake,
             session,
@@ -149,14 +153,12 @@ impl FileTable {
         }
         let store = session.runtime_env().object_store(LakeStore::url())?;
         let schema = self.table_schema.file_schema();
+        let parquet = self.format.downcast_ref::<ParquetFormat>();
+        let tail_bytes = parquet.and_then(ParquetFormat::metadata_size_hint);
         stream::iter(files)
             .map(|file| async {
-                let known = self.format.infer_stats_and_ordering(
-                    session,
-                    &store,
-                    Arc::clone(schema),
-                    &file.object_meta,
-                );
+                let known =
+                    old_bounds::known(session, &*store, &file.object_meta, tail_bytes, schema);
                 let known = known.await.map_err(|e| self.unreadable(&e, &file))?;
                 let statistics = without_float_bounds(known.statistics, schema);
                 Ok(file.with_statistics(Arc::new(statistics)).with_ordering(known.ordering))
@@ -186,10 +188,11 @@ impl FileTable {
             FileFormat::Arrow => (config, Reading::Arrow),
             kind => {
                 let plan = self.format.create_physical_plan(session, config).await?;
-                if matches!(kind, FileFormat::Parquet | FileFormat::Delta) {
-                    return Ok(plan);
-                }
                 let Some(config) = file_scan(&plan) else { return Ok(plan) };
+                if matches!(kind, FileFormat::Parquet | FileFormat::Delta) {
+                    let config = old_bounds::scan(config).unwrap_or_else(|| config.clone());
+                    return Ok(DataSourceExec::from_data_source(config));
+                }
                 (config.clone(), self.text_reading()?)
             }
         };

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use orbit_core::Result;
+use orbit_core::{ErrorKind, Result};
 
 use super::find::{FoundTable, Lake};
 use super::format::DataFormat;
@@ -66,21 +66,34 @@ impl Lake {
         let options = TableOptions::default();
         let (mut names, mut within) = (Vec::new(), Vec::new());
         for folder in &level.folders {
-            if !list::is_hidden(folder) {
+            if folder.is_empty() {
+                self.left_out(&prefix, "a key with an empty segment is no part of a table");
+            } else if !list::is_hidden(folder) {
                 let parts: Vec<String> = schema.iter().cloned().chain([folder.clone()]).collect();
                 within.push(self.folder_at(parts.clone(), format!("{prefix}{folder}"), &options));
                 names.push(parts);
             }
         }
-        let within: Vec<_> = stream::iter(within).buffered(LISTINGS_MAX).try_collect().await?;
+        let mut within = stream::iter(within).buffered(LISTINGS_MAX);
         let mut schemas = Vec::new();
-        for (parts, found) in names.into_iter().zip(within) {
-            match found {
-                Some(found) => tables.push(found.info(self.name())),
-                None => schemas.push(parts),
+        for parts in names {
+            match within.next().await {
+                Some(Ok(Some(found))) => tables.push(found.info(self.name())),
+                Some(Ok(None)) => schemas.push(parts),
+                // It hides no other folder; who asks for it is refused.
+                Some(Err(error)) if error.kind() == ErrorKind::QueryInvalid => {
+                    self.left_out(&prefix, error.message());
+                }
+                Some(Err(error)) => return Err(error),
+                None => break,
             }
         }
         Ok((tables, schemas))
+    }
+
+    /// Tells of what lies in `folder` and is not listed.
+    fn left_out(&self, folder: &str, why: &str) {
+        tracing::warn!(datasource = self.name(), folder, "left out of the tables: {why}");
     }
 
     /// [`folder`](Self::folder), boxed.

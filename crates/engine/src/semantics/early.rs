@@ -12,6 +12,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::bags::count_copies;
 use super::rewrite::input_schema;
+use super::zones::in_one_zone;
 
 /// Runs first.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::no(Expr::Exists(exists)))
         }
         Expr::ScalarFunction(function) => date_part(function, schema),
-        other => Ok(Transformed::no(other)),
+        other => in_one_zone(other, schema),
     }
 }
 

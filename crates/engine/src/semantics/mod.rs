@@ -18,6 +18,7 @@ mod rewrite;
 mod sum;
 mod unpruned;
 mod window;
+mod zones;
 
 use std::sync::Arc;
 

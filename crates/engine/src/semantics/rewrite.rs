@@ -16,6 +16,7 @@ use super::casts::ExactCast;
 use super::exact::DIGITS_MAX;
 use super::floats::{self, FloatComparison};
 use super::functions::{self, EpochOfDifference, RoundToEven};
+use super::zones::is_utc;
 
 /// Runs after types are coerced and before anything is folded.
 #[derive(Debug)]
@@ -141,7 +142,7 @@ fn check_zones(from: &DataType, to: &DataType) -> Result<()> {
     let (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(zone))) = (from, to) else {
         return Ok(());
     };
-    if matches!(zone.as_ref(), "UTC" | "+00:00" | "+00" | "Z" | "Etc/UTC") {
+    if is_utc(zone) {
         return Ok(());
     }
     not_impl_err!("AT TIME ZONE of an instant is not supported; use to_local_time")

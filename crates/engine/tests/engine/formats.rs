@@ -242,6 +242,31 @@ async fn a_faulty_file_among_others_is_named() {
     assert!(refused.starts_with("data_invalid") && refused.contains("t/b.parquet"), "{refused}");
 }
 
+/// The length of the footer stands before the mark that ends the file.
+#[tokio::test]
+async fn parquet_files_that_claim_a_long_footer_are_refused_by_name() {
+    let folder = folder();
+    let at = folder.path();
+    put_parquet(at, "t/a.parquet", &people());
+    put_parquet(at, "t/b.parquet", &people());
+    let whole = std::fs::read(at.join("t/b.parquet")).unwrap();
+    let named = TableOptions { path: "t/b.parquet".into(), ..TableOptions::default() };
+    let size = u32::try_from(whole.len()).unwrap();
+    for footer in [size - 7, size, 0x7fff_ffff, u32::MAX] {
+        let mut wrong = whole.clone();
+        wrong[whole.len() - 8..whole.len() - 4].copy_from_slice(&footer.to_le_bytes());
+        put(at, "t/b.parquet", wrong);
+        let setup = Setup::default().folder("lake", at);
+        let engine = setup.table("lake", "named", named.clone()).build();
+        for table in ["t", "named"] {
+            let error = refusal(&engine, &format!("SELECT * FROM {table}")).await;
+            let (kind, datasource) = (error.kind(), error.datasource());
+            assert_eq!((kind, datasource), (ErrorKind::DataInvalid, Some("lake")), "{error}");
+            assert!(error.to_string().contains("t/b.parquet"), "{error}");
+        }
+    }
+}
+
 /// Whatever a file tells of itself is answered or refused.
 #[tokio::test]
 async fn arrow_files_with_a_wrong_byte_end_no_process() {

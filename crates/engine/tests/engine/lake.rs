@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, record_batch};
+use arrow_array::{ArrayRef, Decimal128Array, RecordBatch, StringArray, UInt32Array, record_batch};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use orbit_core::{Context, Tally};
 use orbit_engine::{Engine, TableFilter};
+use parquet::arrow::ArrowWriter;
+use parquet::data_type::FixedLenByteArray;
+use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::statistics::Statistics;
 use tempfile::TempDir;
 
 use crate::support::{
@@ -144,6 +150,59 @@ async fn nan_is_found_where_statistics_leave_it_out() {
     let pruned = engine.explain(&cx, request("SELECT g FROM t WHERE f < 0.6"), false).await;
     let plan = pruned.unwrap().plan;
     assert!(plan.contains("pruning_predicate"), "{plan}");
+}
+
+/// The rows as a file whose footer has these bounds and no others.
+fn with_bounds(batch: &RecordBatch, bounds: Vec<Statistics>) -> Vec<u8> {
+    let properties = WriterProperties::builder()
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    let mut file = writer.into_inner().unwrap();
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(file.clone()));
+    let mut footer = footer.unwrap().into_builder();
+    let mut group = footer.take_row_groups().remove(0).into_builder();
+    let columns = group.take_columns().into_iter().zip(bounds);
+    let columns = columns.map(|(column, bounds)| column.into_builder().set_statistics(bounds));
+    let columns = columns.map(|column| column.build().unwrap()).collect();
+    let group = group.set_column_metadata(columns).build().unwrap();
+    let footer = footer.set_row_groups(vec![group]).build();
+    let length = file.len() - 8;
+    let told = u32::from_le_bytes(file[length..length + 4].try_into().unwrap());
+    file.truncate(length - told as usize);
+    ParquetMetaDataWriter::new(&mut file, &footer).finish().unwrap();
+    file
+}
+
+/// Writers of old took bytes and numbers as signed: so the second value of each column here is
+/// the smaller one.
+#[tokio::test]
+async fn bounds_of_another_order_prune_nothing() {
+    let folder = folder();
+    let decimals = Decimal128Array::from(vec![100, 200]).with_precision_and_scale(30, 0).unwrap();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("s", Arc::new(StringArray::from(vec!["a", "é"]))),
+        ("u", Arc::new(UInt32Array::from(vec![1, 3_000_000_000]))),
+        ("d", Arc::new(decimals)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let decimal = |last: u8| Some(FixedLenByteArray::from([vec![0; 12], vec![last]].concat()));
+    let unsigned = 3_000_000_000_u32 as i32;
+    let bounds = vec![
+        Statistics::byte_array(Some("é".into()), Some("a".into()), None, Some(0), true),
+        Statistics::int32(Some(unsigned), Some(1), None, Some(0), true),
+        Statistics::fixed_len_byte_array(decimal(200), decimal(100), None, Some(0), true),
+    ];
+    put(folder.path(), "t.parquet", with_bounds(&batch, bounds));
+    let engine = lake(folder.path());
+    for condition in ["s > 'b'", "s = 'é'", "u > 5", "d > 150"] {
+        let sql = format!("SELECT count(*) FROM t WHERE {condition}");
+        assert_eq!(rows(&engine, &sql).await, "1", "{condition}");
+    }
+    let sql = "SELECT max(s), max(u), max(d) FROM t";
+    assert_eq!(rows(&engine, sql).await, "é|3000000000|200");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod bounds;
 mod deep;
 mod formats;
 mod lake;
+mod moments;
 mod names;
 mod parts;
 mod pushdown;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, record_batch};
 use orbit_core::ErrorKind;
-use orbit_engine::{Engine, TableOptions};
+use orbit_engine::{Engine, TableFilter, TableInfo, TableOptions};
 use orbit_testkit::responders::{Bucket, BucketRequest};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-use crate::support::{Setup, refusal, rows};
+use crate::support::{Setup, context, refusal, rows};
 
 /// Bytes of a column in one row group: so many that what lies between two is not read along.
 const CHUNK_ROWS: i64 = 200_000;
@@ -318,4 +318,22 @@ async fn row_groups_are_left_out_by_bloom_filters() {
     let (without, _) = bytes_of(wide(|properties| properties), sql, "0").await;
     let (with, whole) = bytes_of(with_filters, sql, "0").await;
     assert!(with < without, "{with} of {whole}, {without} without filters");
+}
+
+#[tokio::test]
+async fn keys_that_are_no_table_hide_no_other() {
+    let bucket = bucket().await;
+    bucket.put("/lead.csv", "n\n1\n");
+    bucket.put("deep//lead.csv", "n\n1\n");
+    bucket.put("deep/mixed/a.parquet", numbers(0..10));
+    bucket.put("deep/mixed/b.csv", "n\n1\n");
+    bucket.put("deep/whole.csv", "n\n1\n");
+    bucket.put("t.parquet", numbers(0..10));
+    let engine = engine(&bucket);
+    let list = engine.tables(&context(), TableFilter::default()).await.unwrap();
+    let names: Vec<_> = list.tables.iter().map(TableInfo::qualified_name).collect();
+    assert_eq!(names, ["store.t", "store.deep.whole"], "{:?}", list.failures);
+    let error = refusal(&engine, "SELECT * FROM store.deep.mixed").await;
+    assert_eq!(error.kind(), ErrorKind::QueryInvalid, "{error}");
+    assert_eq!(rows(&engine, "SELECT count(*) FROM store.deep.mixed.a").await, "10");
 }

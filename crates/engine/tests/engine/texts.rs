@@ -260,6 +260,23 @@ async fn json_columns_have_the_type_that_holds_all() {
 }
 
 #[tokio::test]
+async fn objects_beside_other_values_are_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "object.ndjson", "{\"v\":{\"a\":1}}\n{\"v\":\"x\"}\n");
+    put(at, "list.json", "[{\"w\":{\"v\":[1]}},{\"w\":{\"v\":2}}]");
+    put(at, "late_object.ndjson", late_rows(r#"{"v":1}"#, r#"{"v":{"a":1}}"#));
+    put(at, "late_number.ndjson", late_rows(r#"{"v":[1]}"#, r#"{"v":1}"#));
+    let engine = lake(at);
+    for of in ["object", "list", "late_object", "late_number"] {
+        let error = refusal(&engine, &format!("SELECT * FROM {of}")).await;
+        assert_eq!(error.kind(), ErrorKind::DataInvalid, "{error}");
+        let is_told = error.hint().is_some_and(|hint| hint.contains("objects or lists"));
+        assert!(is_told && error.to_string().contains(of), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_file_of_lines_is_read_in_parts() {
     let folder = tempfile::tempdir().unwrap();
     let rows_of: String =
